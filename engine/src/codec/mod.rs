@@ -1,0 +1,154 @@
+//! Bytes: little-endian numbers, length-prefixed strings, and a checksum.
+//!
+//! [`Decoder`] reads what [`put_u32`] and its siblings wrote. It bounds every length by the
+//! bytes that are left before it allocates, so that no input can make it panic or exhaust memory.
+
+/// What was expected and not found; the caller knows the file and the offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct DecodeError(pub(crate) &'static str);
+
+pub(crate) type Decoded<T> = Result<T, DecodeError>;
+
+pub(crate) fn put_u8(out: &mut Vec<u8>, value: u8) {
+    out.push(value);
+}
+
+pub(crate) fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// A length of 32 bits, then the bytes. The caller has bounded the length.
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len());
+    debug_assert!(len.is_ok(), "lengths are bounded before they are encoded");
+    put_u32(out, len.unwrap_or(u32::MAX));
+    out.extend_from_slice(bytes);
+}
+
+/// A count of 32 bits, then the numbers.
+pub(crate) fn put_f32s(out: &mut Vec<u8>, values: &[f32]) {
+    put_u32(out, values.len() as u32);
+    out.reserve(values.len() * 4);
+    for value in values {
+        out.extend_from_slice(&value.to_le_bytes());
+    }
+}
+
+/// Reads forward through `bytes`.
+#[derive(Clone, Debug)]
+pub(crate) struct Decoder<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// A count of items that take at least `item_bytes` each, bounded by the bytes left.
+    pub(crate) fn count(&mut self, item_bytes: usize) -> Decoded<usize> {
+        let count = self.u32()? as usize;
+        if count > self.bytes.len() / item_bytes {
+            return Err(DecodeError("a count exceeds the bytes that are left"));
+        }
+        Ok(count)
+    }
+
+    pub(crate) fn u8(&mut self) -> Decoded<u8> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u32(&mut self) -> Decoded<u32> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn u64(&mut self) -> Decoded<u64> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Decoded<&'a [u8]> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+
+    pub(crate) fn str(&mut self) -> Decoded<&'a str> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError("a string is not UTF-8"))
+    }
+
+    pub(crate) fn f32s(&mut self) -> Decoded<Vec<f32>> {
+        let count = self.count(4)?;
+        let (values, _) = self.take(count * 4)?.as_chunks::<4>();
+        Ok(values
+            .iter()
+            .map(|value| f32::from_le_bytes(*value))
+            .collect())
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
+        let (array, rest) = self
+            .bytes
+            .split_first_chunk::<N>()
+            .ok_or(DecodeError("the bytes end inside a value"))?;
+        self.bytes = rest;
+        Ok(*array)
+    }
+
+    fn take(&mut self, len: usize) -> Decoded<&'a [u8]> {
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(len)
+            .ok_or(DecodeError("a length exceeds the bytes that are left"))?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+}
+
+/// CRC-32 over `parts` as if they were one.
+pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(number: u64, text: String, values: Vec<u32>) {
+            let values: Vec<f32> = values.into_iter().map(f32::from_bits).collect();
+            let mut out = Vec::new();
+            put_u64(&mut out, number);
+            put_bytes(&mut out, text.as_bytes());
+            put_f32s(&mut out, &values);
+            let mut decoder = Decoder::new(&out);
+            prop_assert_eq!(decoder.u64().unwrap(), number);
+            prop_assert_eq!(decoder.str().unwrap(), text);
+            let read = decoder.f32s().unwrap();
+            prop_assert!(read.iter().map(|v| v.to_bits()).eq(values.iter().map(|v| v.to_bits())));
+            prop_assert!(decoder.is_empty());
+        }
+
+        #[test]
+        fn no_input_panics_or_allocates_beyond_itself(bytes: Vec<u8>) {
+            let _ = Decoder::new(&bytes).str();
+            let _ = Decoder::new(&bytes).u64();
+            if let Ok(values) = Decoder::new(&bytes).f32s() {
+                prop_assert!(values.len() * 4 <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! An embedded vector and hybrid search database that needs no async runtime and works under all
+//! of them.
+//!
+//! Every operation is an [`Op`]: `.await` it under any executor, or `.wait()` for it on any
+//! thread. Blocking work runs on [`Pools`] of the engine's own, never on the caller's executor.
+//!
+//! ```
+//! use amphora::{Database, Metric, Point, Query, Schema, Vector};
+//! use serde_json::json;
+//!
+//! # let directory = std::env::temp_dir().join(format!("amphora-doc-{}", std::process::id()));
+//! # let path = &directory;
+//! let db = Database::builder(path).open().wait()?;
+//! let schema = Schema::new().vector("embedding", Vector::new(3, Metric::Cosine));
+//! let docs = db.create_collection("docs", schema).wait()?;
+//! docs.upsert([Point::new("doc-1")
+//!     .vector("embedding", [0.1, 0.2, 0.3])
+//!     .payload(json!({ "title": "Walden", "year": 1854 }))]).wait()?;
+//!
+//! // The same operation, waited for and awaited:
+//! let query = Query::nearest("embedding", [0.1, 0.2, 0.3]).limit(10);
+//! let hits = docs.search(query.clone()).wait()?;
+//! # smol::block_on(async {
+//! let same = docs.search(query).await?;
+//! # assert_eq!(hits, same); amphora::Result::Ok(()) })?;
+//! db.close().wait()?;
+//! # std::fs::remove_dir_all(&directory).unwrap();
+//! # Ok::<_, amphora::Error>(())
+//! ```
+//!
+//! # Layers
+//!
+//! A module uses only modules listed before it; a test keeps that.
+
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+#![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")
+)]
+
+// vocabulary: no I/O, no threads
+mod error;
+mod id;
+mod options;
+mod payload;
+mod point;
+mod schema;
+// compute: bytes and numbers in, numbers out
+mod codec;
+mod kernel;
+mod top_k;
+// host: the only contact with the OS, threads and runtimes
+mod cancel;
+mod executor;
+mod op;
+mod pool;
+mod reply;
+mod sync;
+pub mod vfs;
+// log: what is durable
+mod wal;
+// index: how a value is checked and compared
+mod vector;
+// segment: the points
+mod memtable;
+// query: language and execution over a pinned view
+mod query;
+// collection: the only place that changes state
+mod collection;
+// database: the facade
+mod database;
+
+pub use cancel::{Cancel, CancelToken};
+pub use collection::{Collection, Stats};
+pub use database::{Database, DatabaseBuilder, Health};
+pub use error::{Error, ErrorKind, Outcome, Result};
+pub use executor::{BoxFuture, Executor, ThreadExecutor, block_on};
+pub use id::PointId;
+pub use op::{Feed, IntoIter, Op};
+pub use options::{Limits, Options, PoolOptions};
+pub use payload::Payload;
+pub use point::Point;
+pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
+pub use query::{FieldPath, Filter, Hit, Query, field};
+pub use schema::{Field, Metric, Schema, Vector};

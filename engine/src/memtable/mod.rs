@@ -1,0 +1,359 @@
+//! The points of a collection in memory: appended by the commit thread, read by everyone.
+//!
+//! Rows are never changed or moved. A row is written once into its cell (a `OnceLock`), after
+//! which a [`View`] that counts it in is published; replacing or deleting a point stamps its old
+//! row with the sequence number of the change. A reader pins a view and sees exactly the rows
+//! below its count that were live at its sequence number, whatever is written meanwhile; it waits
+//! for nobody but for the moment in which an id is entered into the index.
+
+use crate::{
+    id::{PointId, SeqNo},
+    payload::Payload,
+    point::Record,
+    schema::{Metric, Schema},
+    vector::scale,
+};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Rows of a block, the unit in which memory grows.
+const BLOCK: usize = 256;
+/// The stamp of a live row.
+const LIVE: u64 = u64::MAX;
+
+/// The writer's side, owned by the commit thread.
+#[derive(Debug)]
+pub(crate) struct Memtable {
+    schema: Arc<Schema>,
+    blocks: Arc<Vec<Arc<Block>>>,
+    index: Arc<Index>,
+    rows: u32,
+    live: u64,
+}
+
+/// The reader's side: the points as they were at one sequence number.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    blocks: Arc<Vec<Arc<Block>>>,
+    index: Arc<Index>,
+    rows: u32,
+    live: u64,
+    seq: SeqNo,
+}
+
+#[derive(Debug)]
+pub(crate) struct Block {
+    rows: Box<[OnceLock<Row>]>,
+    /// For each vector of the schema one cell for each row, empty where a point has none.
+    vectors: Vec<Box<[OnceLock<StoredVector>]>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) id: PointId,
+    pub(crate) payload: Payload,
+    /// The sequence number of the change that ended it, or [`LIVE`].
+    ended: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct StoredVector {
+    pub(crate) values: Box<[f32]>,
+    /// One over the Euclidean length under cosine, 1 under the other metrics.
+    pub(crate) scale: f32,
+}
+
+/// All rows that an id ever had, the newest last.
+#[derive(Debug, Default)]
+struct Index {
+    rows: RwLock<HashMap<PointId, Rows>>,
+}
+
+#[derive(Debug)]
+enum Rows {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Memtable {
+    pub(crate) fn new(schema: Arc<Schema>) -> Self {
+        Self {
+            schema,
+            blocks: Arc::default(),
+            index: Arc::default(),
+            rows: 0,
+            live: 0,
+        }
+    }
+
+    /// Whether so many more rows can be counted.
+    pub(crate) fn has_room_for(&self, rows: usize) -> bool {
+        u32::try_from(rows).is_ok_and(|rows| self.rows.checked_add(rows).is_some())
+    }
+
+    /// Writes a point, in place of the one with its id.
+    pub(crate) fn upsert(&mut self, record: Record, seq: SeqNo) {
+        let position = self.rows as usize % BLOCK;
+        if position == 0 {
+            // Views share the list of blocks until a block is added.
+            Arc::make_mut(&mut self.blocks).push(Arc::new(Block::new(self.schema.vectors.len())));
+        }
+        let Some(block) = self.blocks.last() else {
+            return;
+        };
+        let metrics = self.schema.vectors.values().map(|vector| vector.metric);
+        for ((cells, vector), metric) in block.vectors.iter().zip(record.vectors).zip(metrics) {
+            if let Some(values) = vector {
+                let stored = StoredVector::new(values, metric);
+                debug_assert!(cells[position].get().is_none(), "a row is written once");
+                let _ = cells[position].set(stored);
+            }
+        }
+        let row = Row {
+            id: record.id.clone(),
+            payload: record.payload,
+            ended: AtomicU64::new(LIVE),
+        };
+        let _ = block.rows[position].set(row);
+        let before = self.index.enter(record.id, self.rows);
+        let replaced = before.is_some_and(|row| self.end(row, seq));
+        self.live += u64::from(!replaced);
+        self.rows += 1;
+    }
+
+    /// Deletes a point. False when there is none with this id.
+    pub(crate) fn delete(&mut self, id: &PointId, seq: SeqNo) -> bool {
+        let newest = self.index.newest(id, self.rows);
+        let deleted = newest.is_some_and(|row| self.end(row, seq));
+        self.live -= u64::from(deleted);
+        deleted
+    }
+
+    /// Stamps a row. False when it had ended before.
+    fn end(&self, row: u32, seq: SeqNo) -> bool {
+        cell(&self.blocks, row).is_some_and(|row| {
+            row.ended
+                .compare_exchange(LIVE, seq.0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok()
+        })
+    }
+
+    /// All changes up to and with `seq`.
+    pub(crate) fn view(&self, seq: SeqNo) -> View {
+        View {
+            blocks: Arc::clone(&self.blocks),
+            index: Arc::clone(&self.index),
+            rows: self.rows,
+            live: self.live,
+            seq,
+        }
+    }
+}
+
+impl View {
+    /// The number of points.
+    pub(crate) fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// The number of rows, live or not.
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The row of the point with this id.
+    pub(crate) fn find(&self, id: &PointId) -> Option<u32> {
+        let row = self.index.newest(id, self.rows)?;
+        self.row(row).map(|_| row)
+    }
+
+    /// The row, if it is live in this view.
+    pub(crate) fn row(&self, row: u32) -> Option<&Row> {
+        if row >= self.rows {
+            return None;
+        }
+        cell(&self.blocks, row).filter(|row| self.is_live(row))
+    }
+
+    /// A vector of a row by its place in the schema.
+    pub(crate) fn vector(&self, row: u32, vector: usize) -> Option<&StoredVector> {
+        let (block, position) = place(row);
+        self.blocks.get(block)?.vectors.get(vector)?[position].get()
+    }
+
+    /// The cells of each block with the rows beside them, for a pass over everything.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockView<'_>> {
+        self.blocks.iter().enumerate().map(|(number, block)| {
+            let first = number * BLOCK;
+            BlockView {
+                view: self,
+                block,
+                first: first as u32,
+                rows: BLOCK.min((self.rows as usize).saturating_sub(first)),
+            }
+        })
+    }
+
+    fn is_live(&self, row: &Row) -> bool {
+        row.ended.load(Ordering::Acquire) > self.seq.0
+    }
+}
+
+/// The rows of one block that a view counts in.
+pub(crate) struct BlockView<'a> {
+    view: &'a View,
+    block: &'a Block,
+    /// The number of its first row.
+    first: u32,
+    rows: usize,
+}
+
+impl<'a> BlockView<'a> {
+    /// The live rows with their numbers.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &'a Row)> {
+        let view = self.view;
+        (self.first..)
+            .zip(&self.block.rows[..self.rows])
+            .filter_map(|(number, row)| Some((number, row.get()?)))
+            .filter(move |(_, row)| view.is_live(row))
+    }
+
+    /// The live rows that have the vector at this place of the schema, with it.
+    pub(crate) fn vectors(
+        &self,
+        vector: usize,
+    ) -> impl Iterator<Item = (u32, &'a Row, &'a StoredVector)> {
+        let cells = self.block.vectors.get(vector);
+        let cells = cells.map_or(&[][..], |cells| &cells[..]);
+        let first = self.first;
+        self.rows().filter_map(move |(number, row)| {
+            let vector = cells.get((number - first) as usize)?.get()?;
+            Some((number, row, vector))
+        })
+    }
+}
+
+impl Block {
+    fn new(vectors: usize) -> Self {
+        Self {
+            rows: cells(),
+            vectors: (0..vectors).map(|_| cells()).collect(),
+        }
+    }
+}
+
+fn cells<T>() -> Box<[OnceLock<T>]> {
+    (0..BLOCK).map(|_| OnceLock::new()).collect()
+}
+
+fn place(row: u32) -> (usize, usize) {
+    (row as usize / BLOCK, row as usize % BLOCK)
+}
+
+fn cell(blocks: &[Arc<Block>], row: u32) -> Option<&Row> {
+    let (block, position) = place(row);
+    blocks.get(block)?.rows[position].get()
+}
+
+impl StoredVector {
+    fn new(values: Vec<f32>, metric: Metric) -> Self {
+        Self {
+            scale: scale(&values, metric),
+            values: values.into(),
+        }
+    }
+}
+
+impl Index {
+    /// Enters a row, and gives the one that was the newest before.
+    fn enter(&self, id: PointId, row: u32) -> Option<u32> {
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        match rows.entry(id) {
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Rows::One(row));
+                None
+            }
+            std::collections::hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
+                Rows::One(before) => {
+                    let before = *before;
+                    entry.insert(Rows::Many(vec![before, row]));
+                    Some(before)
+                }
+                Rows::Many(rows) => {
+                    let before = rows.last().copied();
+                    rows.push(row);
+                    before
+                }
+            },
+        }
+    }
+
+    /// The newest row of an id among the first `rows`.
+    fn newest(&self, id: &PointId, rows: u32) -> Option<u32> {
+        let index = self.rows.read().unwrap_or_else(PoisonError::into_inner);
+        match index.get(id)? {
+            Rows::One(row) => Some(*row).filter(|row| *row < rows),
+            Rows::Many(all) => {
+                let below = all.partition_point(|row| *row < rows);
+                all[..below].last().copied()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Vector;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn record(id: u64, value: f32) -> Record {
+        Record {
+            id: id.into(),
+            vectors: vec![Some(vec![value])],
+            payload: Payload::default(),
+        }
+    }
+
+    fn contents(view: &View) -> BTreeMap<PointId, f32> {
+        view.blocks()
+            .flat_map(|block| block.vectors(0).collect::<Vec<_>>())
+            .map(|(_, row, vector)| (row.id.clone(), vector.values[0]))
+            .collect()
+    }
+
+    proptest! {
+        /// Every view shows for ever what a map held when it was taken.
+        #[test]
+        fn views_are_frozen(ops in prop::collection::vec((any::<bool>(), 0u64..40), 1..700)) {
+            let schema = Schema::new().vector("v", Vector::new(1, Metric::Dot));
+            let mut memtable = Memtable::new(Arc::new(schema));
+            let mut model: BTreeMap<PointId, f32> = BTreeMap::new();
+            let mut views = Vec::new();
+            for (seq, (upsert, id)) in (1u64..).zip(ops) {
+                if upsert {
+                    memtable.upsert(record(id, seq as f32), SeqNo(seq));
+                    model.insert(id.into(), seq as f32);
+                } else {
+                    let deleted = memtable.delete(&id.into(), SeqNo(seq));
+                    prop_assert_eq!(deleted, model.remove(&id.into()).is_some());
+                }
+                views.push((memtable.view(SeqNo(seq)), model.clone()));
+            }
+            for (view, model) in views {
+                prop_assert_eq!(view.live(), model.len() as u64);
+                prop_assert_eq!(&contents(&view), &model);
+                for id in (0..40).map(PointId::from) {
+                    let found = view.find(&id).and_then(|row| view.vector(row, 0));
+                    prop_assert_eq!(found.map(|v| v.values[0]), model.get(&id).copied());
+                }
+            }
+        }
+    }
+}

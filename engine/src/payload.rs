@@ -1,0 +1,193 @@
+//! The payload of a point: a JSON object, shared and never changed in place.
+//!
+//! A value that cannot be a payload (no object, nested too deep) is taken apart at once and
+//! leaves only the reason, which the write that it was meant for returns. It is walked with a
+//! stack of our own, never by recursion, so that no depth of nesting can overflow a thread.
+
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::{fmt, sync::Arc};
+
+/// What a point carries beside its vectors: a JSON object. Cheap to clone.
+///
+/// ```
+/// use amphora::Payload;
+/// use serde_json::json;
+///
+/// let payload = Payload::from(json!({ "title": "Walden", "year": 1854 }));
+/// assert_eq!(payload.get("year"), Some(&json!(1854)));
+/// assert_eq!(payload.get("pages"), None);
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct Payload(std::result::Result<Arc<Map<String, Value>>, Arc<str>>);
+
+impl Payload {
+    /// How deep arrays and objects may be nested, the payload itself being 1.
+    pub const MAX_DEPTH: usize = 64;
+
+    /// The value of a top-level key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.as_ref().ok()?.get(key)
+    }
+
+    /// Whether there are no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_ok_and(|map| map.is_empty())
+    }
+
+    /// The object as a JSON value of its own.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        self.0
+            .as_ref()
+            .map_or(Value::Null, |map| Value::Object(Map::clone(map)))
+    }
+
+    /// About how many bytes it has as JSON; counting ends at `enough`.
+    pub(crate) fn weight(&self, enough: usize) -> usize {
+        let mut weight = 0;
+        let mut open: Vec<&Value> = self.0.iter().flat_map(|map| map.values()).collect();
+        while let Some(value) = open.pop() {
+            weight += 8 + match value {
+                Value::String(text) => text.len(),
+                Value::Array(items) => {
+                    open.extend(items.iter().take(enough));
+                    0
+                }
+                Value::Object(map) => {
+                    open.extend(map.values().take(enough));
+                    0
+                }
+                Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+            };
+            if weight >= enough {
+                break;
+            }
+        }
+        weight
+    }
+
+    /// The object, or the reason why the value given cannot be a payload.
+    pub(crate) fn checked(&self) -> Result<&Map<String, Value>> {
+        self.0
+            .as_deref()
+            .map_err(|flaw| Error::invalid(flaw.to_string()))
+    }
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::from(Map::new())
+    }
+}
+
+impl From<Map<String, Value>> for Payload {
+    fn from(map: Map<String, Value>) -> Self {
+        Self::from(Value::Object(map))
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        let found = match &value {
+            Value::Object(_) => None,
+            Value::Array(_) => Some("an array"),
+            Value::Null => Some("null"),
+            Value::Bool(_) => Some("a boolean"),
+            Value::Number(_) => Some("a number"),
+            Value::String(_) => Some("a string"),
+        };
+        if too_deep(&value) {
+            dismantle(value);
+            return Self(Err(format!(
+                "a payload is nested deeper than {} levels",
+                Self::MAX_DEPTH
+            )
+            .into()));
+        }
+        match (value, found) {
+            (Value::Object(map), _) => Self(Ok(Arc::new(map))),
+            (_, found) => Self(Err(format!(
+                "a payload is {}; expected a JSON object",
+                found.unwrap_or("of another kind")
+            )
+            .into())),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Ok(map) => map.fmt(f),
+            Err(flaw) => write!(f, "<{flaw}>"),
+        }
+    }
+}
+
+fn too_deep(value: &Value) -> bool {
+    let mut open = vec![(value, 1)];
+    while let Some((value, depth)) = open.pop() {
+        let nested = value.is_array() || value.is_object();
+        if nested && depth > Payload::MAX_DEPTH {
+            return true;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(map) => open.extend(map.values().map(|item| (item, depth + 1))),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Drops a value level by level: its own drop would recurse as deep as it is nested.
+fn dismantle(value: Value) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(map) => open.extend(map.into_iter().map(|(_, item)| item)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn nested(depth: usize) -> Value {
+        (1..depth).fold(json!({}), |inner, _| json!({ "a": inner }))
+    }
+
+    #[test]
+    fn the_deepest_payload_is_accepted_and_one_more_is_not() {
+        assert!(Payload::from(nested(Payload::MAX_DEPTH)).checked().is_ok());
+        assert!(
+            Payload::from(nested(Payload::MAX_DEPTH + 1))
+                .checked()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_value_nested_a_million_deep_overflows_no_stack() {
+        let mut deep = json!({});
+        for _ in 0..1_000_000 {
+            deep = Value::Array(vec![deep]);
+        }
+        let map = Map::from_iter([("a".to_owned(), deep)]);
+        let error = Payload::from(map).checked().unwrap_err();
+        assert!(error.to_string().contains("64 levels"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_named() {
+        let error = Payload::from(json!([1])).checked().unwrap_err();
+        assert!(error.to_string().contains("an array"), "{error}");
+    }
+}

@@ -1,0 +1,60 @@
+//! A point as the user writes and reads it: an id, named vectors, a payload.
+//!
+//! Built by the caller and moved into an operation, which checks it against the schema; a
+//! point checks nothing of itself.
+
+use crate::{id::PointId, payload::Payload};
+
+/// One record of a collection: an id, any number of named vectors, and a payload.
+///
+/// ```
+/// use amphora::Point;
+/// use serde_json::json;
+///
+/// let point = Point::new("walden-17")
+///     .vector("embedding", [0.1, 0.2, 0.3])
+///     .payload(json!({ "work": "Walden", "year": 1854 }));
+/// assert_eq!(point.vectors[0].1.len(), 3);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// The identity; writing a point with an id that exists replaces that point.
+    pub id: PointId,
+    /// The vectors by name, each as long as the schema says.
+    pub vectors: Vec<(String, Vec<f32>)>,
+    /// The JSON object.
+    pub payload: Payload,
+}
+
+impl Point {
+    /// A point without vectors and with an empty payload.
+    pub fn new(id: impl Into<PointId>) -> Self {
+        Self {
+            id: id.into(),
+            vectors: Vec::new(),
+            payload: Payload::default(),
+        }
+    }
+
+    /// Adds the vector `name`.
+    #[must_use]
+    pub fn vector(mut self, name: impl Into<String>, values: impl Into<Vec<f32>>) -> Self {
+        self.vectors.push((name.into(), values.into()));
+        self
+    }
+
+    /// Sets the payload, a JSON object: `json!({ .. })`.
+    #[must_use]
+    pub fn payload(mut self, payload: impl Into<Payload>) -> Self {
+        self.payload = payload.into();
+        self
+    }
+}
+
+/// A point that was checked against its schema: its vectors by their place in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) id: PointId,
+    pub(crate) vectors: Vec<Option<Vec<f32>>>,
+    pub(crate) payload: Payload,
+}

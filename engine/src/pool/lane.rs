@@ -1,0 +1,368 @@
+//! One lane: a bounded queue, and the drains that empty it on the threads of a rayon pool.
+//!
+//! Waking a sleeping thread costs more than most jobs (15 to 75 microseconds against one), so
+//! jobs are not given to rayon one by one. A *drain* is a rayon task that takes job after job
+//! from the queue; at most one drain per thread is active. A drain that finds the queue empty
+//! searches a while longer before it ends, one drain at a time; while one searches, queueing a
+//! job wakes nobody. Idle threads sleep in rayon and use no processor.
+//!
+//! **Invariant**: when the queue holds a job, some drain is active that will look at the queue
+//! again, or one is about to be spawned. Both sides write first and then look, with a full fence
+//! between: the queuer writes the job and looks for a drain, the drain writes that it ends and
+//! looks for a job.
+
+use super::{LaneStats, closed, histogram::Recorder};
+use crate::{
+    error::{Error, Result},
+    sync::{Mutex, lock},
+};
+use async_channel::{Receiver, Sender, TrySendError};
+use crossbeam_utils::CachePadded;
+use std::{
+    fmt, hint,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How long a drain searches before it ends. Longer than a caller takes to come back with the
+/// next job; far shorter than the few milliseconds after which an idle thread must be asleep.
+const SEARCH: Duration = Duration::from_micros(50);
+
+/// What a lane runs. Answering its caller is its own business.
+pub(crate) trait Job: Send + Sync {
+    /// Runs it, once; must not panic.
+    fn run(&self) -> Finish;
+    /// Answers that the lane was closed before it ran.
+    fn abandon(&self);
+}
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    Done,
+    Panicked,
+    Cancelled,
+}
+
+/// Why a lane did not take a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Full,
+    Closed,
+}
+
+/// The owner of a lane's threads: joins them when it goes.
+pub(super) struct Lane {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where jobs come in. Keeps the queue, not the threads.
+#[derive(Clone)]
+pub(crate) struct Entrance(Arc<Shared>);
+
+struct Shared {
+    name: &'static str,
+    jobs: Receiver<Queued>,
+    queue: Sender<Queued>,
+    /// Emptied when the lane closes, which lets its threads end.
+    pool: Mutex<Option<rayon::ThreadPool>>,
+    threads: usize,
+    /// Drains that were spawned and have not ended.
+    active: CachePadded<AtomicUsize>,
+    /// Drains that look for a job: 0 or 1.
+    searching: CachePadded<AtomicUsize>,
+    counts: Counts,
+}
+
+struct Counts {
+    done: AtomicU64,
+    panicked: AtomicU64,
+    cancelled: AtomicU64,
+    refused: AtomicU64,
+    waiting: Recorder,
+    running: Recorder,
+}
+
+/// A job in the queue; answered even if nobody takes it out.
+struct Queued {
+    job: Option<Arc<dyn Job>>,
+    at: Instant,
+}
+
+impl Lane {
+    pub(super) fn start(
+        name: &'static str,
+        threads: usize,
+        capacity: usize,
+        low_priority: bool,
+    ) -> Result<Self> {
+        let mut handles = Vec::with_capacity(threads);
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(move |index| format!("amphora-{name}-{index}"))
+            .spawn_handler(|worker| {
+                let handle = thread::Builder::new()
+                    .name(worker.name().unwrap_or(name).to_owned())
+                    .spawn(move || {
+                        if low_priority {
+                            lower_priority();
+                        }
+                        worker.run();
+                    })?;
+                handles.push(handle);
+                Ok(())
+            })
+            .build();
+        let pool = pool.map_err(|error| {
+            // The threads that did start end by themselves: their pool is gone.
+            Error::io(
+                format_args!("starting the {threads} threads of the {name} lane"),
+                std::io::Error::other(error),
+            )
+        })?;
+        let (queue, jobs) = async_channel::bounded(capacity);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                name,
+                jobs,
+                queue,
+                pool: Mutex::new(Some(pool)),
+                threads,
+                active: CachePadded::default(),
+                searching: CachePadded::default(),
+                counts: Counts {
+                    done: AtomicU64::new(0),
+                    panicked: AtomicU64::new(0),
+                    cancelled: AtomicU64::new(0),
+                    refused: AtomicU64::new(0),
+                    waiting: Recorder::new(),
+                    running: Recorder::new(),
+                },
+            }),
+            threads: handles,
+        })
+    }
+
+    pub(super) fn entrance(&self) -> Entrance {
+        Entrance(Arc::clone(&self.shared))
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        while let Ok(waiting) = self.shared.jobs.try_recv() {
+            drop(waiting);
+        }
+        drop(lock(&self.shared.pool).take());
+        let here = thread::current().id();
+        for thread in self.threads.drain(..) {
+            if thread.thread().id() != here {
+                // Jobs do not panic, and rayon's own loop aborts if it does.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Entrance {
+    /// Queues a job, if there is a place at once.
+    pub(crate) fn try_send(&self, job: Arc<dyn Job>) -> Result<(), Refused> {
+        match self.0.queue.try_send(Queued::new(job)) {
+            Ok(()) => {
+                self.0.kick();
+                Ok(())
+            }
+            Err(TrySendError::Full(queued)) => {
+                queued.forget();
+                Err(Refused::Full)
+            }
+            Err(TrySendError::Closed(queued)) => {
+                queued.forget();
+                Err(Refused::Closed)
+            }
+        }
+    }
+
+    /// Queues a job as soon as there is a place. Dropping the future withdraws it.
+    pub(crate) async fn send(self, job: Arc<dyn Job>) -> Result<()> {
+        match self.0.queue.send(Queued::new(job)).await {
+            Ok(()) => {
+                self.0.kick();
+                Ok(())
+            }
+            Err(refused) => {
+                refused.0.forget();
+                Err(closed())
+            }
+        }
+    }
+
+    pub(crate) fn stats(&self) -> LaneStats {
+        let Shared {
+            jobs,
+            threads,
+            active,
+            searching,
+            counts,
+            ..
+        } = &*self.0;
+        let searching = searching.load(Ordering::Relaxed);
+        LaneStats {
+            threads: *threads,
+            queued: jobs.len(),
+            running: active.load(Ordering::Relaxed).saturating_sub(searching),
+            done: counts.done.load(Ordering::Relaxed),
+            panicked: counts.panicked.load(Ordering::Relaxed),
+            cancelled: counts.cancelled.load(Ordering::Relaxed),
+            refused: counts.refused.load(Ordering::Relaxed),
+            waiting: counts.waiting.read(),
+            running_time: counts.running.read(),
+        }
+    }
+
+    pub(crate) fn count_refused(&self) {
+        self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.0.name
+    }
+}
+
+impl fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entrance").field(&self.0.name).finish()
+    }
+}
+
+impl Shared {
+    /// Makes sure that a drain will see what was just queued.
+    fn kick(self: &Arc<Self>) {
+        fence(Ordering::SeqCst);
+        if self.searching.load(Ordering::Relaxed) == 0 && self.begin() {
+            let shared = Arc::clone(self);
+            match &*lock(&self.pool) {
+                Some(pool) => pool.spawn(move || shared.drain()),
+                // Closing: what was queued is answered by the one who closes, or by its drop.
+                None => self.end(),
+            }
+        }
+    }
+
+    fn begin(&self) -> bool {
+        self.active
+            .try_update(Ordering::SeqCst, Ordering::Relaxed, |active| {
+                (active < self.threads).then_some(active + 1)
+            })
+            .is_ok()
+    }
+
+    fn end(&self) {
+        self.active.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn drain(self: &Arc<Self>) {
+        loop {
+            let mut now = None;
+            while let Ok(queued) = self.jobs.try_recv() {
+                now = Some(self.run(queued, now));
+            }
+            if let Some(queued) = self.search() {
+                // This drain no longer searches, and more may have come while it did.
+                if !self.jobs.is_empty() {
+                    self.kick();
+                }
+                self.run(queued, None);
+                continue;
+            }
+            self.end();
+            fence(Ordering::SeqCst);
+            if self.jobs.is_empty() || !self.begin() {
+                return;
+            }
+        }
+    }
+
+    /// Looks for a job for a while, unless another drain does.
+    fn search(&self) -> Option<Queued> {
+        const ROUND: usize = 32;
+        let first = self
+            .searching
+            .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+        if first.is_err() {
+            return None;
+        }
+        let until = Instant::now() + SEARCH;
+        let found = loop {
+            let round = (0..ROUND).find_map(|_| {
+                hint::spin_loop();
+                self.jobs.try_recv().ok()
+            });
+            if round.is_some() || Instant::now() >= until {
+                break round;
+            }
+            thread::yield_now();
+        };
+        self.searching.store(0, Ordering::SeqCst);
+        found
+    }
+
+    /// Runs one job. `started` is the end of the job before it, which saves a look at the clock.
+    fn run(&self, mut queued: Queued, started: Option<Instant>) -> Instant {
+        let Some(job) = queued.job.take() else {
+            return Instant::now();
+        };
+        let started = started.unwrap_or_else(Instant::now);
+        let finish = job.run();
+        drop(job);
+        let ended = Instant::now();
+        let count = match finish {
+            Finish::Done => &self.counts.done,
+            Finish::Panicked => &self.counts.panicked,
+            Finish::Cancelled => &self.counts.cancelled,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if finish != Finish::Cancelled {
+            let waited = started.saturating_duration_since(queued.at);
+            self.counts.waiting.record(waited);
+            self.counts.running.record(ended - started);
+        }
+        ended
+    }
+}
+
+impl Queued {
+    fn new(job: Arc<dyn Job>) -> Self {
+        Self {
+            job: Some(job),
+            at: Instant::now(),
+        }
+    }
+
+    /// Drops it without an answer: whoever queued it has one.
+    fn forget(mut self) {
+        self.job = None;
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.abandon();
+        }
+    }
+}
+
+/// Nice 10 for the calling thread, where a thread has a niceness of its own.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!(%error, "the update lane keeps the normal priority");
+    }
+}

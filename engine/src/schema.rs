@@ -1,0 +1,245 @@
+//! What a collection holds: its vectors with their metrics, and the declared payload fields.
+//!
+//! A schema is plain data, given when a collection is created and stored with it; checking a
+//! point against it is the write's work, not the schema's.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// The shape of a collection.
+///
+/// ```
+/// use amphora::{Field, Metric, Schema, Vector};
+///
+/// let schema = Schema::new()
+///     .vector("embedding", Vector::new(384, Metric::Cosine))
+///     .field("year", Field::Integer);
+/// assert!(schema.check().is_ok());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The vectors by name.
+    #[serde(default)]
+    pub vectors: BTreeMap<String, Vector>,
+    /// The payload fields whose type is declared; a payload may hold others too.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Field>,
+}
+
+/// A vector of a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// How many numbers it has, at least 1 and at most [`Vector::MAX_DIMENSIONS`].
+    pub dimensions: u32,
+    /// How two of them are compared.
+    pub metric: Metric,
+}
+
+/// How two vectors are compared. The score of a [`Hit`](crate::Hit) is larger for the nearer
+/// one under every metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The cosine of the angle between them, -1 to 1. Zero vectors are refused.
+    Cosine,
+    /// Their dot product.
+    Dot,
+    /// Their Euclidean distance; the score is its negative, at most 0.
+    Euclidean,
+    /// The sum of the absolute differences; the score is its negative, at most 0.
+    Manhattan,
+}
+
+/// The declared type of a payload field. A value of another type is refused on writing; the
+/// field may be absent, null, or an array of values of its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Field {
+    /// A string that is compared whole.
+    Keyword,
+    /// An integer of 64 bits, signed or unsigned.
+    Integer,
+    /// Any number.
+    Float,
+    /// True or false.
+    Bool,
+}
+
+impl Schema {
+    /// The longest name of a collection, vector or field, in bytes.
+    pub const MAX_NAME_BYTES: usize = 255;
+    /// The most vectors that a schema can have.
+    pub const MAX_VECTORS: usize = 64;
+    /// The most fields that a schema can declare.
+    pub const MAX_FIELDS: usize = 1_024;
+
+    /// A schema without vectors or fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the vector `name`, or replaces it.
+    #[must_use]
+    pub fn vector(mut self, name: impl Into<String>, vector: Vector) -> Self {
+        self.vectors.insert(name.into(), vector);
+        self
+    }
+
+    /// Declares the payload field `name`, or declares it anew.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, field: Field) -> Self {
+        self.fields.insert(name.into(), field);
+        self
+    }
+
+    /// Whether a collection can be created with this schema.
+    ///
+    /// # Errors
+    /// `InvalidInput`, naming what is out of bounds.
+    pub fn check(&self) -> Result<()> {
+        check_count("vectors", self.vectors.len(), Self::MAX_VECTORS)?;
+        check_count("fields", self.fields.len(), Self::MAX_FIELDS)?;
+        for (name, vector) in &self.vectors {
+            check_name("vector", name)?;
+            if !(1..=Vector::MAX_DIMENSIONS).contains(&vector.dimensions) {
+                return Err(Error::invalid(format!(
+                    "vector {name:?} has {} dimensions; expected 1 to {}",
+                    vector.dimensions,
+                    Vector::MAX_DIMENSIONS
+                )));
+            }
+        }
+        self.fields
+            .keys()
+            .try_for_each(|name| check_name("field", name))
+    }
+
+    /// The vector `name`, and its place among the schema's vectors in the order of their names.
+    pub(crate) fn vector_named(&self, name: &str) -> Result<(usize, &Vector)> {
+        let found = self
+            .vectors
+            .iter()
+            .zip(0..)
+            .find(|((known, _), _)| *known == name);
+        found
+            .map(|((_, vector), place)| (place, vector))
+            .ok_or_else(|| {
+                let known: Vec<_> = self.vectors.keys().map(|name| quoted(name)).collect();
+                Error::invalid(format!(
+                    "there is no vector {}; the schema has {}",
+                    quoted(name),
+                    if known.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        known.join(", ")
+                    }
+                ))
+            })
+    }
+}
+
+impl Vector {
+    /// The most dimensions that a vector can have.
+    pub const MAX_DIMENSIONS: u32 = 65_535;
+    /// The largest absolute value of a vector's numbers: with it, no score can overflow.
+    pub const MAX_MAGNITUDE: f32 = 1e16;
+    /// The smallest Euclidean length of a vector under [`Metric::Cosine`].
+    pub const MIN_COSINE_LENGTH: f32 = 1e-12;
+
+    /// A vector of `dimensions` numbers, compared by `metric`.
+    #[must_use]
+    pub const fn new(dimensions: u32, metric: Metric) -> Self {
+        Self { dimensions, metric }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Keyword => "a string",
+            Self::Integer => "an integer",
+            Self::Float => "a number",
+            Self::Bool => "a boolean",
+        })
+    }
+}
+
+fn check_count(what: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a schema has {count} {what}; expected at most {most}"
+    )))
+}
+
+/// Names are stored as data and never become a path, so that any text will do that is not
+/// empty, not too long, and free of control characters.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Err(Error::invalid(format!("the name of a {what} is empty")));
+    }
+    if name.len() > Schema::MAX_NAME_BYTES {
+        return Err(Error::invalid(format!(
+            "the name of a {what} has {} bytes; expected at most {}: {}",
+            name.len(),
+            Schema::MAX_NAME_BYTES,
+            quoted(name)
+        )));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "the name of a {what} holds a control character: {}",
+            quoted(name)
+        )));
+    }
+    Ok(())
+}
+
+/// A user's name for an error message: escaped, and cut where it is long.
+pub(crate) fn quoted(name: &str) -> String {
+    const SHOWN: usize = 64;
+    match name.char_indices().nth(SHOWN) {
+        None => format!("{name:?}"),
+        Some((cut, _)) => format!("{:?}...", &name[..cut]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_checked_on_both_sides() {
+        let with = |dimensions| Schema::new().vector("v", Vector::new(dimensions, Metric::Dot));
+        assert!(with(0).check().is_err());
+        assert!(with(1).check().is_ok());
+        assert!(with(Vector::MAX_DIMENSIONS).check().is_ok());
+        assert!(with(Vector::MAX_DIMENSIONS + 1).check().is_err());
+    }
+
+    #[test]
+    fn a_schema_travels_as_json_and_refuses_what_it_does_not_know() {
+        let schema = Schema::new()
+            .vector("v", Vector::new(3, Metric::Euclidean))
+            .field("year", Field::Integer);
+        let json = serde_json::to_string(&schema).unwrap();
+        assert_eq!(serde_json::from_str::<Schema>(&json).unwrap(), schema);
+        assert!(serde_json::from_str::<Schema>(r#"{"vectorz": {}}"#).is_err());
+    }
+
+    #[test]
+    fn a_missing_vector_is_named_beside_the_known_ones() {
+        let schema = Schema::new().vector("embedding", Vector::new(3, Metric::Dot));
+        let error = schema.vector_named("embeding").unwrap_err().to_string();
+        assert!(
+            error.ends_with("no vector \"embeding\"; the schema has \"embedding\""),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! What the tests and benches of Amphora share: real data, runtimes, counters, figures.
+
+pub mod report;

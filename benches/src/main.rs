@@ -1,1 +1,47 @@
-fn main(){}
+//! Measurements, each against something measured in the same run.
+//!
+//! `cargo run --release -p amphora-benches -- NAME` prints one JSON object per figure and line.
+//! Machines are shared and noisy: read ratios, not absolute times.
+
+mod handoff;
+mod sample;
+mod stall;
+
+use std::{env, process::ExitCode};
+
+/// What a bench does and how it is run.
+type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
+
+const BENCHES: [Bench; 2] = [
+    (
+        "handoff",
+        "handing a closure to a pool and back, beside seven other ways",
+        handoff::run,
+    ),
+    (
+        "stall",
+        "the longest poll and the longest gap on a current-thread executor",
+        stall::run,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    let mut words = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with("--"));
+    let (named, only) = (words.next(), words.next());
+    let found = BENCHES
+        .iter()
+        .find(|(name, ..)| named.is_some_and(|named| named == name));
+    let Some((_, _, run)) = found else {
+        eprintln!("usage: amphora-benches NAME [PART] [--quick]");
+        for (name, what, _) in BENCHES {
+            eprintln!("  {name:<10} {what}");
+        }
+        return ExitCode::FAILURE;
+    };
+    run(quick, only.map(String::as_str));
+    ExitCode::SUCCESS
+}

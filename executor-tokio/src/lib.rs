@@ -126,7 +126,7 @@ impl Executor for TokioExecutor {
                 // A paused clock stands still while a blocking task runs. This one ends with the
                 // grace, or at once when this future is dropped and the sender with it.
                 let (_dropped_when_answered, answered) = mpsc::channel::<()>();
-                let grace = handle.spawn_blocking(move || drop(answered.recv_timeout(GRACE)));
+                let grace = handle.spawn_blocking(move || answered.recv_timeout(GRACE));
                 let _ = grace.await;
             }
         })

@@ -66,8 +66,9 @@ impl Recorder {
         }
     }
 
-    pub(crate) fn record(&self, duration: Duration) {
-        self.counts[bucket(duration)].fetch_add(1, Ordering::Relaxed);
+    /// Records a duration that stands for `weight` of its kind.
+    pub(crate) fn record(&self, duration: Duration, weight: u32) {
+        self.counts[bucket(duration)].fetch_add(weight.into(), Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> Histogram {
@@ -108,7 +109,7 @@ mod tests {
     fn percentiles_come_from_the_ranks() {
         let recorder = Recorder::new();
         for micros in 1..=100 {
-            recorder.record(Duration::from_micros(micros));
+            recorder.record(Duration::from_micros(micros), 1);
         }
         let histogram = recorder.read();
         assert_eq!(histogram.count(), 100);

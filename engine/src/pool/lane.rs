@@ -11,18 +11,22 @@
 //! between: the queuer writes the job and looks for a drain, the drain writes that it ends and
 //! looks for a job.
 
-use super::{LaneStats, closed, histogram::Recorder};
+use super::{
+    LaneStats, closed,
+    histogram::Recorder,
+    queue::{Full, Queue},
+};
 use crate::{
     error::{Error, Result},
     sync::{Mutex, lock},
 };
-use async_channel::{Receiver, Sender, TrySendError};
 use crossbeam_utils::CachePadded;
 use std::{
+    cell::Cell,
     fmt, hint,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -31,6 +35,11 @@ use std::{
 /// How long a drain searches before it ends. Longer than a caller takes to come back with the
 /// next job; far shorter than the few milliseconds after which an idle thread must be asleep.
 const SEARCH: Duration = Duration::from_micros(50);
+
+/// Looking at the clock takes as long as a good part of a job that is as short as this: of such
+/// jobs one in [`SAMPLE`] is measured, and counts for all of them.
+const SHORT: Duration = Duration::from_micros(10);
+const SAMPLE: u32 = 16;
 
 /// What a lane runs. Answering its caller is its own business.
 pub(crate) trait Job: Send + Sync {
@@ -67,8 +76,7 @@ pub(crate) struct Entrance(Arc<Shared>);
 
 struct Shared {
     name: &'static str,
-    jobs: Receiver<Queued>,
-    queue: Sender<Queued>,
+    queue: Queue<Queued>,
     /// Emptied when the lane closes, which lets its threads end.
     pool: Mutex<Option<rayon::ThreadPool>>,
     threads: usize,
@@ -79,19 +87,30 @@ struct Shared {
     counts: Counts,
 }
 
+/// Nothing here that every job writes shares a cache line with what every caller reads, or with
+/// what another thread of the lane writes: that was a fifth of the way of a short job.
 struct Counts {
-    done: AtomicU64,
+    /// For each thread of the lane.
+    done: Box<[CachePadded<AtomicU64>]>,
     panicked: AtomicU64,
     cancelled: AtomicU64,
     refused: AtomicU64,
     waiting: Recorder,
     running: Recorder,
+    /// Whether the job that was measured last was short.
+    short: CachePadded<AtomicBool>,
 }
 
 /// A job in the queue; answered even if nobody takes it out.
 struct Queued {
     job: Option<Arc<dyn Job>>,
+    measured: Option<Measured>,
+}
+
+struct Measured {
     at: Instant,
+    /// For how many jobs it counts.
+    weight: u32,
 }
 
 impl Lane {
@@ -125,23 +144,22 @@ impl Lane {
                 std::io::Error::other(error),
             )
         })?;
-        let (queue, jobs) = async_channel::bounded(capacity);
         Ok(Self {
             shared: Arc::new(Shared {
                 name,
-                jobs,
-                queue,
+                queue: Queue::new(capacity),
                 pool: Mutex::new(Some(pool)),
                 threads,
                 active: CachePadded::default(),
                 searching: CachePadded::default(),
                 counts: Counts {
-                    done: AtomicU64::new(0),
+                    done: (0..threads).map(|_| CachePadded::default()).collect(),
                     panicked: AtomicU64::new(0),
                     cancelled: AtomicU64::new(0),
                     refused: AtomicU64::new(0),
                     waiting: Recorder::new(),
                     running: Recorder::new(),
+                    short: CachePadded::default(),
                 },
             }),
             threads: handles,
@@ -156,7 +174,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.shared.queue.close();
-        while let Ok(waiting) = self.shared.jobs.try_recv() {
+        while let Some(waiting) = self.shared.queue.try_take() {
             drop(waiting);
         }
         drop(lock(&self.shared.pool).take());
@@ -173,16 +191,16 @@ impl Drop for Lane {
 impl Entrance {
     /// Queues a job, if there is a place at once.
     pub(crate) fn try_send(&self, job: Arc<dyn Job>) -> Result<(), Refused> {
-        match self.0.queue.try_send(Queued::new(job)) {
+        match self.0.queue.try_send(self.0.queued(job)) {
             Ok(()) => {
                 self.0.kick();
                 Ok(())
             }
-            Err(TrySendError::Full(queued)) => {
+            Err(Full::Full(queued)) => {
                 queued.forget();
                 Err(Refused::Full)
             }
-            Err(TrySendError::Closed(queued)) => {
+            Err(Full::Closed(queued)) => {
                 queued.forget();
                 Err(Refused::Closed)
             }
@@ -191,13 +209,13 @@ impl Entrance {
 
     /// Queues a job as soon as there is a place. Dropping the future withdraws it.
     pub(crate) async fn send(self, job: Arc<dyn Job>) -> Result<()> {
-        match self.0.queue.send(Queued::new(job)).await {
+        match self.0.queue.send(self.0.queued(job)).await {
             Ok(()) => {
                 self.0.kick();
                 Ok(())
             }
             Err(refused) => {
-                refused.0.forget();
+                refused.forget();
                 Err(closed())
             }
         }
@@ -205,7 +223,7 @@ impl Entrance {
 
     pub(crate) fn stats(&self) -> LaneStats {
         let Shared {
-            jobs,
+            queue,
             threads,
             active,
             searching,
@@ -215,9 +233,13 @@ impl Entrance {
         let searching = searching.load(Ordering::Relaxed);
         LaneStats {
             threads: *threads,
-            queued: jobs.len(),
+            queued: queue.len(),
             running: active.load(Ordering::Relaxed).saturating_sub(searching),
-            done: counts.done.load(Ordering::Relaxed),
+            done: counts
+                .done
+                .iter()
+                .map(|done| done.load(Ordering::Relaxed))
+                .sum(),
             panicked: counts.panicked.load(Ordering::Relaxed),
             cancelled: counts.cancelled.load(Ordering::Relaxed),
             refused: counts.refused.load(Ordering::Relaxed),
@@ -269,21 +291,20 @@ impl Shared {
 
     fn drain(self: &Arc<Self>) {
         loop {
-            let mut now = None;
-            while let Ok(queued) = self.jobs.try_recv() {
-                now = Some(self.run(queued, now));
+            while let Some(queued) = self.queue.try_take() {
+                self.run(queued);
             }
             if let Some(queued) = self.search() {
                 // This drain no longer searches, and more may have come while it did.
-                if !self.jobs.is_empty() {
+                if !self.queue.is_empty() {
                     self.kick();
                 }
-                self.run(queued, None);
+                self.run(queued);
                 continue;
             }
             self.end();
             fence(Ordering::SeqCst);
-            if self.jobs.is_empty() || !self.begin() {
+            if self.queue.is_empty() || !self.begin() {
                 return;
             }
         }
@@ -291,7 +312,7 @@ impl Shared {
 
     /// Looks for a job for a while, unless another drain does.
     fn search(&self) -> Option<Queued> {
-        const ROUND: usize = 32;
+        const ROUND: usize = 256;
         let first = self
             .searching
             .compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
@@ -302,7 +323,10 @@ impl Shared {
         let found = loop {
             let round = (0..ROUND).find_map(|_| {
                 hint::spin_loop();
-                self.jobs.try_recv().ok()
+                if self.queue.is_empty() {
+                    return None;
+                }
+                self.queue.try_take()
             });
             if round.is_some() || Instant::now() >= until {
                 break round;
@@ -313,38 +337,55 @@ impl Shared {
         found
     }
 
-    /// Runs one job. `started` is the end of the job before it, which saves a look at the clock.
-    fn run(&self, mut queued: Queued, started: Option<Instant>) -> Instant {
-        let Some(job) = queued.job.take() else {
-            return Instant::now();
+    fn queued(&self, job: Arc<dyn Job>) -> Queued {
+        thread_local! {
+            static TURN: Cell<u32> = const { Cell::new(0) };
+        }
+        let weight = if self.counts.short.load(Ordering::Relaxed) {
+            let turn = TURN.get();
+            TURN.set(turn.wrapping_add(1));
+            if turn.is_multiple_of(SAMPLE) {
+                SAMPLE
+            } else {
+                0
+            }
+        } else {
+            1
         };
-        let started = started.unwrap_or_else(Instant::now);
+        Queued {
+            job: Some(job),
+            measured: (weight > 0).then(|| Measured {
+                at: Instant::now(),
+                weight,
+            }),
+        }
+    }
+
+    fn run(&self, mut queued: Queued) {
+        let Some(job) = queued.job.take() else {
+            return;
+        };
+        let started = queued.measured.as_ref().map(|_| Instant::now());
         let finish = job.run();
-        drop(job);
-        let ended = Instant::now();
+        if let (Some(Measured { at, weight }), Some(started)) = (&queued.measured, started)
+            && finish != Finish::Cancelled
+        {
+            let ran = started.elapsed();
+            let waited = started.saturating_duration_since(*at);
+            self.counts.waiting.record(waited, *weight);
+            self.counts.running.record(ran, *weight);
+            self.counts.short.store(ran < SHORT, Ordering::Relaxed);
+        }
         let count = match finish {
-            Finish::Done => &self.counts.done,
+            Finish::Done => &*self.counts.done[rayon::current_thread_index().unwrap_or(0)],
             Finish::Panicked => &self.counts.panicked,
             Finish::Cancelled => &self.counts.cancelled,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        if finish != Finish::Cancelled {
-            let waited = started.saturating_duration_since(queued.at);
-            self.counts.waiting.record(waited);
-            self.counts.running.record(ended - started);
-        }
-        ended
     }
 }
 
 impl Queued {
-    fn new(job: Arc<dyn Job>) -> Self {
-        Self {
-            job: Some(job),
-            at: Instant::now(),
-        }
-    }
-
     /// Drops it without an answer: whoever queued it has one.
     fn forget(mut self) {
         self.job = None;

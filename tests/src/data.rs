@@ -1,0 +1,64 @@
+//! The real data of larger checks: embeddings of book passages, which lie outside the project.
+//!
+//! The folder is named by the variable `AMPHORA_DATA`; without it, `shared/data` beside the
+//! checkout is looked at. Whoever needs the data and does not find it says so and skips.
+
+use half::f16;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// Rows of equal length.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    /// The length of a row.
+    pub dimensions: usize,
+    /// The rows, one after another.
+    pub values: Vec<f32>,
+}
+
+impl Matrix {
+    /// The rows in their order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.dimensions)
+    }
+}
+
+/// The 30,000 x 384 passages of `books30k`; `None`, with a line on standard error, when they are
+/// not there.
+#[must_use]
+pub fn books() -> Option<Matrix> {
+    load("books30k/base.f16.npy")
+}
+
+/// The 1,000 queries of `books30k`, likewise.
+#[must_use]
+pub fn book_queries() -> Option<Matrix> {
+    load("books30k/query.f16.npy")
+}
+
+fn load(name: &str) -> Option<Matrix> {
+    let path = folder().join(name);
+    let Ok(bytes) = fs::read(&path) else {
+        eprintln!(
+            "skipped: there is no {}; set AMPHORA_DATA to the folder of the data",
+            path.display()
+        );
+        return None;
+    };
+    let array = npyz::NpyFile::new(&bytes[..]).expect("a header of the npy format");
+    let dimensions = *array.shape().last().expect("an array of two dimensions") as usize;
+    let values: Vec<f16> = array.into_vec().expect("float16 values");
+    Some(Matrix {
+        dimensions,
+        values: values.into_iter().map(f16::to_f32).collect(),
+    })
+}
+
+fn folder() -> PathBuf {
+    env::var_os("AMPHORA_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
+        PathBuf::from,
+    )
+}

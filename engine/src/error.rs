@@ -21,7 +21,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The deadline passed first; the [`Outcome`] says whether a write may still take effect.
     Timeout(Outcome),
-    /// The operation was cancelled before it had an effect.
+    /// The operation was cancelled. A read or a write had no effect; a closure that was running
+    /// may run to its end.
     Cancelled,
     /// The queue is full, and the operation was told not to wait for a place.
     Overloaded,
@@ -43,12 +44,12 @@ pub enum ErrorKind {
     Panicked,
 }
 
-/// Whether an operation that ran out of time may have taken effect.
+/// Whether a write, or a closure of the user's, that ran out of time may have taken effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It had no effect, and will have none.
     NotApplied,
-    /// It had begun to commit: it may take effect whole, or not at all.
+    /// It had begun: a write may take effect whole, or not at all; a closure may run to its end.
     Unknown,
 }
 

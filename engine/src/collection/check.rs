@@ -45,13 +45,16 @@ pub(super) fn upsert(
     let mut records = Vec::with_capacity(points.len());
     let mut body = start_upsert(collection.id, points.len());
     for (place, point) in points.into_iter().enumerate() {
-        let name = point.id.to_string();
+        let id = point.id.clone();
         let record = record(point, schema)
             .and_then(|record| {
                 encode(&mut body, &record, limits)?;
                 Ok(record)
             })
-            .map_err(|error| error.context(format_args!("point {place}, id {}", quoted(&name))))?;
+            .map_err(|error| {
+                let id = quoted(&id.to_string());
+                error.context(format_args!("point {place}, id {id}"))
+            })?;
         records.push(record);
     }
     let collection = collection.id;

@@ -48,6 +48,8 @@ use task::{Task, Work};
 #[must_use = "an operation does nothing until it is awaited or waited for"]
 pub struct Op<T> {
     stage: Stage<T>,
+    /// Of a job; a flow is never run in place as a whole.
+    inline: Inline,
     timeout: Option<Duration>,
     token: Option<Listening>,
     no_waiting: bool,
@@ -58,7 +60,7 @@ pub struct Op<T> {
 
 enum Stage<T> {
     /// A job that has not been handed over.
-    Job(Arc<dyn Work<T>>, Entrance, Inline),
+    Job(Arc<dyn Work<T>>, Entrance),
     /// A job that waits for a place in the queue.
     Admission(Arc<dyn Work<T>>, BoxFuture<'static, Result<()>>),
     /// A job in the queue, running, or answered.
@@ -70,7 +72,7 @@ enum Stage<T> {
 /// Whether `wait` may run a job on the calling thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Inline {
-    /// It checks its [`Cancel`] about once in a millisecond, deadline included.
+    /// It is a read, which checks its [`Cancel`] about once in a millisecond, deadline included.
     Always,
     /// It is foreign code or waits for a disk: only when there is no deadline to keep.
     WithoutDeadline,
@@ -96,7 +98,7 @@ impl<T: Send + 'static> Op<T> {
         inline: Inline,
         work: impl FnOnce(&Cancel) -> Result<T> + Send + 'static,
     ) -> Self {
-        Self::at(Stage::Job(Task::shared(work), lane, inline))
+        Self::at(Stage::Job(Task::shared(work), lane), inline)
     }
 
     /// An operation that is a future of the engine. It gets the [`Cancel`] that its last step
@@ -106,7 +108,8 @@ impl<T: Send + 'static> Op<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let cancel = Arc::new(Cancel::default());
-        Self::at(Stage::Flow(Box::pin(flow(Arc::clone(&cancel))), cancel))
+        let flow = Box::pin(flow(Arc::clone(&cancel)));
+        Self::at(Stage::Flow(flow, cancel), Inline::Never)
     }
 
     /// An operation that answers this, for callers who know the answer before there is anything
@@ -115,9 +118,10 @@ impl<T: Send + 'static> Op<T> {
         Self::flow(|_| std::future::ready(answer))
     }
 
-    fn at(stage: Stage<T>) -> Self {
+    fn at(stage: Stage<T>, inline: Inline) -> Self {
         Self {
             stage,
+            inline,
             timeout: None,
             token: None,
             no_waiting: false,
@@ -161,10 +165,12 @@ impl<T: Send + 'static> Op<T> {
     /// thread sleeps until the answer or the deadline.
     pub fn wait(mut self) -> Result<T> {
         let deadline = self.begin();
-        if let Stage::Job(work, _, inline) = &self.stage
-            && (*inline == Inline::Always
-                || *inline == Inline::WithoutDeadline && deadline.is_none() && self.token.is_none())
-        {
+        let in_place = match self.inline {
+            Inline::Always => true,
+            Inline::WithoutDeadline => deadline.is_none() && self.token.is_none(),
+            Inline::Never => false,
+        };
+        if let (Stage::Job(work, _), true) = (&self.stage, in_place) {
             return work.run_here();
         }
         let timeout = self.timeout.take();
@@ -219,7 +225,7 @@ impl<T: Send + 'static> Op<T> {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let Stage::Job(work, lane, _) = mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Job(work, lane) = mem::replace(&mut self.stage, Stage::Over) else {
             return Ok(());
         };
         let job: Arc<dyn Job> = work.clone();
@@ -281,10 +287,9 @@ impl<T> Op<T> {
     fn give_up(&mut self) -> bool {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Job(..) | Stage::Over => true,
-            // A job has no effect but the answer, which nobody takes.
+            // A read has no effect but the answer, which nobody takes.
             Stage::Admission(work, _) | Stage::Queued(work) => {
-                work.give_up();
-                true
+                work.give_up() || self.inline == Inline::Always
             }
             Stage::Flow(_, cancel) => cancel.cancel(),
         }

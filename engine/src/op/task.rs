@@ -24,7 +24,8 @@ pub(super) trait Work<T>: Job {
     /// Runs it on the calling thread, instead of handing it over.
     fn run_here(&self) -> Result<T>;
     /// Nobody waits any more: drops the closure if it has not begun, and the answer if it has.
-    fn give_up(&self);
+    /// True when it has not begun, and never will.
+    fn give_up(&self) -> bool;
 }
 
 pub(super) struct Task<F, T> {
@@ -110,10 +111,11 @@ where
             .unwrap_or_else(|panic| Err(panicked(panic)))
     }
 
-    fn give_up(&self) {
-        self.cancel.cancel();
+    fn give_up(&self) -> bool {
+        let before_it_began = self.cancel.cancel();
         self.answer.leave();
         drop(self.take());
+        before_it_began
     }
 }
 

@@ -407,3 +407,101 @@ fn lower_priority() {
         tracing::debug!(%error, "the update lane keeps the normal priority");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts that it ran, or that it was abandoned.
+    #[derive(Default)]
+    struct Counting {
+        started: AtomicUsize,
+        ran: AtomicUsize,
+        abandoned: AtomicUsize,
+        takes: Duration,
+    }
+
+    impl Job for Counting {
+        fn run(&self) -> Finish {
+            self.started.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(self.takes);
+            self.ran.fetch_add(1, Ordering::SeqCst);
+            Finish::Done
+        }
+
+        fn abandon(&self) {
+            self.abandoned.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn wait_for(what: impl Fn() -> bool) {
+        let started = Instant::now();
+        while !what() {
+            assert!(started.elapsed() < Duration::from_secs(20), "it never came");
+            thread::yield_now();
+        }
+    }
+
+    /// Jobs come one at a time, at all distances around the time that a drain searches before it
+    /// ends: a wake-up that is lost leaves one in the queue for ever.
+    #[test]
+    fn no_wake_up_is_lost() {
+        for threads in [1, 2, 3] {
+            let lane = Lane::start("test", threads, 64, false).unwrap();
+            thread::scope(|scope| {
+                for caller in 0..2u64 {
+                    let entrance = lane.entrance();
+                    scope.spawn(move || {
+                        let job = Arc::new(Counting::default());
+                        for turn in 0..4_000u64 {
+                            let shared: Arc<dyn Job> = job.clone();
+                            entrance.try_send(shared).unwrap();
+                            let sent = turn as usize + 1;
+                            wait_for(|| job.ran.load(Ordering::SeqCst) == sent);
+                            let pause = Duration::from_nanos((turn * 7_919 + caller) % 120_000);
+                            let until = Instant::now() + pause;
+                            while Instant::now() < until {
+                                thread::yield_now();
+                            }
+                        }
+                    });
+                }
+            });
+            wait_for(|| lane.entrance().stats().done == 8_000);
+        }
+    }
+
+    #[test]
+    fn closing_runs_what_runs_and_abandons_what_waits() {
+        let lane = Lane::start("test", 1, 8, false).unwrap();
+        let job = Arc::new(Counting {
+            takes: Duration::from_millis(50),
+            ..Counting::default()
+        });
+        let entrance = lane.entrance();
+        for _ in 0..3 {
+            let shared: Arc<dyn Job> = job.clone();
+            entrance.try_send(shared).unwrap();
+        }
+        wait_for(|| job.started.load(Ordering::SeqCst) == 1);
+        drop(lane);
+        assert_eq!(job.ran.load(Ordering::SeqCst), 1, "joined");
+        assert_eq!(job.abandoned.load(Ordering::SeqCst), 2);
+        let shared: Arc<dyn Job> = job.clone();
+        assert_eq!(entrance.try_send(shared), Err(Refused::Closed));
+    }
+
+    #[test]
+    fn short_jobs_are_sampled_and_counted_all_the_same() {
+        let lane = Lane::start("test", 1, 1_024, false).unwrap();
+        let job = Arc::new(Counting::default());
+        for sent in 1..=640 {
+            let shared: Arc<dyn Job> = job.clone();
+            lane.entrance().try_send(shared).unwrap();
+            wait_for(|| job.ran.load(Ordering::SeqCst) == sent);
+        }
+        wait_for(|| lane.entrance().stats().done == 640);
+        let measured = lane.entrance().stats().running_time.count();
+        assert!((400..=900).contains(&measured), "about 640: {measured}");
+    }
+}

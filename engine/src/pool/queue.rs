@@ -166,7 +166,8 @@ mod tests {
                 scope.spawn(move || {
                     for item in 0..EACH {
                         let item = sender * EACH + item;
-                        let patience = item.is_multiple_of(3)
+                        let patience = item
+                            .is_multiple_of(3)
                             .then(|| Instant::now() + Duration::from_micros(item % 40));
                         if block_on_until(queue.send(item), patience) == Some(Ok(())) {
                             sent.fetch_add(1, Ordering::Relaxed);

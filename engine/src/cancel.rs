@@ -61,6 +61,15 @@ impl Cancel {
         self.bits.fetch_or(CANCELLED, Ordering::AcqRel) & CLAIMED == 0
     }
 
+    /// One for a step that has no effect: as willing to wait as this, and claimed apart from it.
+    pub(crate) fn step(&self) -> Self {
+        let step = Self::default();
+        if !self.waits() {
+            step.refuse_waiting();
+        }
+        step
+    }
+
     pub(crate) fn refuse_waiting(&self) {
         self.bits.fetch_or(NO_WAITING, Ordering::AcqRel);
     }

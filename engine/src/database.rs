@@ -13,6 +13,7 @@ use crate::{
     pool::{Entrance, Lane, Pools},
     schema::{Schema, check_name},
     vfs::{DiskVfs, Vfs},
+    wal,
 };
 use std::{
     any::Any,
@@ -156,11 +157,14 @@ impl Database {
         let op = self.store.flow(async |store, cancel| {
             store.state.check_open()?;
             let started = Instant::now();
-            store.commit(Request::Ping, cancel).await?;
+            // With a cancellation of its own: the thread claims the ping, not the whole operation.
+            let ping = Arc::new(cancel.step());
+            store.commit(Request::Ping, ping).await?;
             let commit = started.elapsed();
             let answer = async |lane: &Entrance| {
                 let started = Instant::now();
-                Op::job(lane.clone(), Inline::Never, |_| Ok(())).await?;
+                let nothing = Op::job(lane.clone(), Inline::Never, |_| Ok(()));
+                nothing.step_of(&cancel).await?;
                 Ok::<_, Error>(started.elapsed())
             };
             Ok(Health {
@@ -297,7 +301,9 @@ impl DatabaseBuilder {
             ),
         };
         let lanes = pools.entrances();
-        let opened = lock(&*vfs, options.lock_timeout, cancel)
+        // Before anything is written, and again under the lock.
+        let opened = wal::check_place(&*vfs, options.create)
+            .and_then(|()| lock(&*vfs, options.lock_timeout, cancel))
             .and_then(|lock| Committer::open(&*vfs, &options, lock, pools, cancel));
         let committer = opened.map_err(|error| error.context(format_args!("opening {name}")))?;
         let (writes, queue) = async_channel::bounded(options.write_queue);

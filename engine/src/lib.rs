@@ -42,22 +42,22 @@
 // vocabulary: no I/O, no threads
 mod error;
 mod id;
-mod options;
 mod payload;
 mod point;
 mod schema;
+mod options;
 // compute: bytes and numbers in, numbers out
-mod codec;
 mod kernel;
+mod codec;
 mod top_k;
 // host: the only contact with the OS, threads and runtimes
-mod cancel;
-mod executor;
-mod op;
-mod pool;
-mod reply;
 mod sync;
 pub mod vfs;
+mod reply;
+mod cancel;
+mod pool;
+mod executor;
+mod op;
 // log: what is durable
 mod wal;
 // index: how a value is checked and compared

@@ -144,7 +144,10 @@ fn too_deep(value: &Value) -> bool {
 }
 
 /// Drops a value level by level: its own drop would recurse as deep as it is nested.
-fn dismantle(value: Value) {
+pub(crate) fn dismantle(value: Value) {
+    if !value.is_array() && !value.is_object() {
+        return;
+    }
     let mut open = vec![value];
     while let Some(value) = open.pop() {
         match value {

@@ -21,7 +21,11 @@
 pub use amphora;
 
 use amphora::{BoxFuture, Database, DatabaseBuilder, Executor, Op};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 /// Opens the database in the directory at `path`, and creates it if there is none.
 ///
@@ -40,10 +44,13 @@ pub fn builder(path: impl Into<PathBuf>) -> DatabaseBuilder {
 }
 
 /// A smol executor as the engine sees it. Timers are [`smol::Timer`]'s, whichever it is.
+///
+/// It does not keep a given executor alive: its tasks hold handles on the database, which would
+/// then keep each other alive for ever. When the executor has gone, spawned futures are dropped.
 #[derive(Clone, Debug, Default)]
 pub struct SmolExecutor {
     /// The global one without.
-    given: Option<Arc<smol::Executor<'static>>>,
+    given: Option<Weak<smol::Executor<'static>>>,
 }
 
 impl SmolExecutor {
@@ -55,17 +62,18 @@ impl SmolExecutor {
 
     /// An executor that the caller runs.
     #[must_use]
-    pub fn new(executor: Arc<smol::Executor<'static>>) -> Self {
+    pub fn new(executor: &Arc<smol::Executor<'static>>) -> Self {
         Self {
-            given: Some(executor),
+            given: Some(Arc::downgrade(executor)),
         }
     }
 }
 
 impl Executor for SmolExecutor {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        match &self.given {
-            Some(executor) => executor.spawn(task).detach(),
+        match self.given.as_ref().map(Weak::upgrade) {
+            Some(Some(executor)) => executor.spawn(task).detach(),
+            Some(None) => drop(task),
             None => smol::spawn(task).detach(),
         }
     }

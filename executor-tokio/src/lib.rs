@@ -59,10 +59,10 @@ pub fn builder(path: impl Into<PathBuf>) -> Result<DatabaseBuilder> {
 
 /// A tokio runtime as the engine sees it.
 ///
-/// It does not keep the runtime alive. When the runtime is shut down, operations go on, and their
-/// deadlines are kept by a thread of the engine.
+/// It does not keep the runtime alive. Deadlines are kept by the clock of the tokio runtime in which
+/// the operation is awaited and, where that is none, by a thread of the engine.
 ///
-/// The clock is tokio's. While it is paused, as in tests, it jumps ahead whenever the runtime has
+/// While the clock is paused, as in tests, it jumps ahead whenever the runtime has
 /// nothing to do, although threads of the engine are at work; a deadline that is reached in
 /// that way waits up to a second of real time for the answer before it is held to have passed.
 #[derive(Clone, Debug)]
@@ -115,14 +115,18 @@ impl Executor for TokioExecutor {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        let handle = self.handle.clone();
         Box::pin(async move {
             let started = Instant::now();
-            if runtime_sleep(&handle, duration).await.is_err() {
-                let left = duration.saturating_sub(started.elapsed());
-                return ThreadExecutor.sleep(left).await;
+            let left = || duration.saturating_sub(started.elapsed());
+            // The clock of the runtime that polls this, which is the one that runs: ours may have
+            // been shut down since, or stand still because nobody drives it.
+            let Ok(handle) = Handle::try_current() else {
+                return ThreadExecutor.sleep(duration).await;
+            };
+            if runtime_sleep(duration).await.is_err() {
+                return ThreadExecutor.sleep(left()).await;
             }
-            if started.elapsed() < duration {
+            if !left().is_zero() {
                 // A paused clock stands still while a blocking task runs. This one ends with the
                 // grace, or at once when this future is dropped and the sender with it.
                 let (_dropped_when_answered, answered) = mpsc::channel::<()>();
@@ -133,12 +137,10 @@ impl Executor for TokioExecutor {
     }
 }
 
-/// Sleeps by the runtime's clock. An error when the runtime was shut down: tokio then panics.
-async fn runtime_sleep(handle: &Handle, duration: Duration) -> std::thread::Result<()> {
-    let mut sleep = catch_unwind(AssertUnwindSafe(|| {
-        let _entered = handle.enter();
-        Box::pin(tokio::time::sleep(duration))
-    }))?;
+/// Sleeps by the current runtime's clock. An error when it has none, or was shut down before the
+/// end: tokio then panics.
+async fn runtime_sleep(duration: Duration) -> std::thread::Result<()> {
+    let mut sleep = catch_unwind(|| Box::pin(tokio::time::sleep(duration)))?;
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| sleep.as_mut().poll(context)));
         match polled {

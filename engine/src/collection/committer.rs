@@ -228,6 +228,11 @@ impl Committer {
         match self.wal.commit() {
             Ok(()) => self.apply(),
             Err(CommitError::NotWritten(error)) => self.refuse(&error),
+            Err(CommitError::Remains(error)) => {
+                let unknown = "the write may be found when the database is opened again, \
+                               unless a later one succeeds";
+                self.refuse(&error.context(unknown));
+            }
             Err(CommitError::NotSynced(error)) => {
                 self.state.poison(error.clone());
                 self.refuse(&error.context("the outcome of the write is unknown"));
@@ -276,7 +281,9 @@ impl Committer {
         let ended = self.state.check_writable().and_then(|()| {
             self.wal.push(&Change::Closed.encode().map_err(not_json)?);
             self.wal.commit().map_err(|error| match error {
-                CommitError::NotWritten(error) | CommitError::NotSynced(error) => error,
+                CommitError::NotWritten(error)
+                | CommitError::Remains(error)
+                | CommitError::NotSynced(error) => error,
             })
         });
         if let Err(error) = &ended {

@@ -96,7 +96,7 @@ impl Collection {
         self.store.flow(async move |store, cancel| {
             let small = check::is_small(&points);
             let check = move |limits: &Limits| check::upsert(&state, points, limits);
-            let (change, body) = store.prepare(small, check).await?;
+            let (change, body) = store.prepare(small, &cancel, check).await?;
             let request = Request::Change(change, body);
             store.commit(request, cancel).await.map(drop)
         })
@@ -115,7 +115,7 @@ impl Collection {
         self.store.flow(async move |store, cancel| {
             let small = ids.len() <= check::SMALL_IDS;
             let check = move |limits: &Limits| check::delete(&state, ids, limits);
-            let (change, body) = store.prepare(small, check).await?;
+            let (change, body) = store.prepare(small, &cancel, check).await?;
             let request = Request::Change(change, body);
             match store.commit(request, cancel).await? {
                 Applied::Deleted(count) => Ok(count),

@@ -120,6 +120,7 @@ impl Store {
     pub(super) async fn prepare<T: Send + 'static>(
         self: &Arc<Self>,
         quick: bool,
+        cancel: &Cancel,
         check: impl FnOnce(&Limits) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if quick {
@@ -127,7 +128,9 @@ impl Store {
         }
         let store = Arc::clone(self);
         let check = move |_: &Cancel| check(&store.options.limits);
-        Op::job(self.lanes.io.clone(), Inline::Never, check).await
+        Op::job(self.lanes.io.clone(), Inline::Never, check)
+            .step_of(cancel)
+            .await
     }
 
     /// Sends a write to the commit thread and awaits its answer.

@@ -124,7 +124,8 @@ impl Timer {
                     sleepers = self.sleepers();
                     continue;
                 }
-                Some(((due, _), _)) => *due - now,
+                // The earliest may leave, and be the last: it is looked for now and then.
+                Some(((due, _), _)) => (*due - now).min(IDLE),
                 None => IDLE,
             };
             let waited = self.changed.wait_timeout(sleepers, wait);

@@ -130,6 +130,12 @@ impl<T: Send + 'static> Op<T> {
         }
     }
 
+    /// Waits for a place in the queue only if the operation that this is a step of does.
+    pub(crate) fn step_of(mut self, whole: &Cancel) -> Self {
+        self.no_waiting = !whole.waits();
+        self
+    }
+
     pub(crate) fn on(mut self, executor: &Arc<dyn Executor>) -> Self {
         self.executor = Some(Arc::clone(executor));
         self
@@ -263,12 +269,15 @@ impl<T: Send + 'static> Op<T> {
         true
     }
 
-    /// Cancels what is under way, unless it had begun to commit.
+    /// Cancels what is under way, unless it had begun to commit: then it goes on.
     fn withdraw(&mut self) -> bool {
         match &self.stage {
-            Stage::Flow(_, cancel) if !cancel.cancel() => false,
-            _ => self.give_up(),
+            // Asked once: a claim may come between two answers.
+            Stage::Flow(_, cancel) if !cancel.cancel() => return false,
+            Stage::Flow(..) => self.stage = Stage::Over,
+            _ => drop(self.give_up()),
         }
+        true
     }
 
     /// The deadline passed: gives the work up, and says what is known of it.

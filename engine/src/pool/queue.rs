@@ -102,7 +102,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::executor::{block_on, block_on_until};
+    use smol::{Timer, block_on, future::or};
     use std::{
         collections::BTreeSet,
         future::Future,
@@ -110,7 +110,7 @@ mod tests {
         sync::atomic::AtomicU64,
         task::{Context, Poll, Waker},
         thread,
-        time::{Duration, Instant},
+        time::Duration,
     };
 
     #[test]
@@ -166,10 +166,15 @@ mod tests {
                 scope.spawn(move || {
                     for item in 0..EACH {
                         let item = sender * EACH + item;
-                        let patience = item
-                            .is_multiple_of(3)
-                            .then(|| Instant::now() + Duration::from_micros(item % 40));
-                        if block_on_until(queue.send(item), patience) == Some(Ok(())) {
+                        let sending = async { queue.send(item).await.is_ok() };
+                        let impatience = async {
+                            match item % 3 {
+                                0 => drop(Timer::after(Duration::from_micros(item % 40)).await),
+                                _ => std::future::pending().await,
+                            }
+                            false
+                        };
+                        if block_on(or(sending, impatience)) {
                             sent.fetch_add(1, Ordering::Relaxed);
                         }
                     }

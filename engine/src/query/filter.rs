@@ -7,12 +7,13 @@
 use crate::{
     error::{Error, Result},
     options::Limits,
-    payload::Payload,
+    payload::{Payload, dismantle},
     schema::check_name,
 };
 use serde_json::{Map, Number, Value};
 use std::{
     cmp::Ordering,
+    mem,
     ops::{BitAnd, BitOr, Bound, Not, RangeBounds},
 };
 
@@ -93,51 +94,68 @@ impl FieldPath {
 impl BitAnd for Filter {
     type Output = Filter;
 
-    fn bitand(self, other: Filter) -> Filter {
-        match self {
-            Filter::All(mut all) => {
-                all.push(other);
-                Filter::All(all)
-            }
-            first => Filter::All(vec![first, other]),
+    fn bitand(mut self, other: Filter) -> Filter {
+        if let Filter::All(all) = &mut self {
+            all.push(other);
+            return self;
         }
+        Filter::All(vec![self, other])
     }
 }
 
 impl BitOr for Filter {
     type Output = Filter;
 
-    fn bitor(self, other: Filter) -> Filter {
-        match self {
-            Filter::Any(mut any) => {
-                any.push(other);
-                Filter::Any(any)
-            }
-            first => Filter::Any(vec![first, other]),
+    fn bitor(mut self, other: Filter) -> Filter {
+        if let Filter::Any(any) = &mut self {
+            any.push(other);
+            return self;
         }
+        Filter::Any(vec![self, other])
     }
 }
 
 impl Not for Filter {
     type Output = Filter;
 
-    fn not(self) -> Filter {
-        match self {
-            Filter::Not(inner) => *inner,
-            filter => Filter::Not(Box::new(filter)),
+    fn not(mut self) -> Filter {
+        match &mut self {
+            Filter::Not(inner) => mem::replace(inner, Filter::All(Vec::new())),
+            _ => Filter::Not(Box::new(self)),
+        }
+    }
+}
+
+/// Level by level, since a filter may be nested deeper than a stack allows, and so may be the
+/// values in it, long before anything has checked it.
+impl Drop for Filter {
+    fn drop(&mut self) {
+        let mut open = Vec::new();
+        self.take_apart(&mut open);
+        while let Some(mut filter) = open.pop() {
+            filter.take_apart(&mut open);
         }
     }
 }
 
 impl Filter {
-    /// Whether it may run. One that may not is taken apart here, without recursion: it may be
-    /// nested deeper than a stack allows.
+    /// Whether it may run.
     pub(crate) fn checked(self, limits: &Limits) -> Result<Self> {
-        match self.flaw(limits) {
-            None => Ok(self),
-            Some(error) => {
-                self.dismantle();
-                Err(error)
+        self.flaw(limits).map_or(Ok(self), Err)
+    }
+
+    /// Moves out what nests.
+    fn take_apart(&mut self, open: &mut Vec<Filter>) {
+        match self {
+            Self::All(inner) | Self::Any(inner) => open.append(inner),
+            Self::Not(inner) => open.push(mem::replace(inner, Filter::All(Vec::new()))),
+            Self::Equals(_, value) => dismantle(value.take()),
+            Self::Within(_, low, high) => {
+                for bound in [low, high] {
+                    if let Bound::Included(value) | Bound::Excluded(value) = bound {
+                        dismantle(value.take());
+                    }
+                }
             }
         }
     }
@@ -172,17 +190,6 @@ impl Filter {
             }
         }
         None
-    }
-
-    fn dismantle(self) {
-        let mut open = vec![self];
-        while let Some(filter) = open.pop() {
-            match filter {
-                Self::All(inner) | Self::Any(inner) => open.extend(inner),
-                Self::Not(inner) => open.push(*inner),
-                Self::Equals(..) | Self::Within(..) => {}
-            }
-        }
     }
 
     pub(crate) fn matches(&self, payload: &Payload) -> bool {

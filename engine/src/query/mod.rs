@@ -102,7 +102,6 @@ impl Query {
 
     /// The query in the terms of `schema`, if it may run.
     pub(crate) fn checked(self, schema: &Schema, limits: &Limits) -> Result<Nearest> {
-        // First, since this takes a filter apart that may be too deep to be dropped.
         let filter = self
             .filter
             .map(|filter| filter.checked(limits))

@@ -10,5 +10,5 @@ mod recover;
 mod writer;
 
 pub(crate) use change::{Change, put_record, start_upsert};
-pub(crate) use recover::open;
+pub(crate) use recover::{check_place, open};
 pub(crate) use writer::{CommitError, Wal};

@@ -1,7 +1,8 @@
 //! Opens a log: reads back every change that was acknowledged, and clears what a crash tore.
 //!
 //! What it hands on is durable first: a record that the crash left in the page cache alone must
-//! not be shown and then lost. A torn end is overwritten with zeros, never truncated, so that a
+//! not be shown and then lost. The last group is therefore written again before the sync, since
+//! its own may have failed. A torn end is overwritten with zeros, never truncated, so that a
 //! crash in here leaves a torn end again.
 
 use super::{
@@ -23,6 +24,29 @@ use std::sync::Arc;
 /// How much is read at once.
 const CHUNK: usize = 1 << 20;
 
+/// Whether the log is there, or may be created. Writes nothing.
+pub(crate) fn check_place(vfs: &dyn Vfs, create: bool) -> Result<()> {
+    let names = list(vfs)?;
+    if names.iter().any(|name| file_number(name).is_some()) {
+        return Ok(());
+    }
+    if !create {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "the directory holds no database, and none was to be created",
+        ));
+    }
+    let stranger = names
+        .iter()
+        .find(|name| *name != "LOCK" && !is_leftover(name));
+    stranger.map_or(Ok(()), |stranger| {
+        Err(Error::invalid(format!(
+            "the directory holds no database but other files, such as {stranger:?}; \
+             expected an empty directory or one that Amphora made"
+        )))
+    })
+}
+
 /// Opens the log in `vfs`, or creates it, and gives every change to `apply` in its order. What
 /// was applied may be shown only when this returns without an error.
 pub(crate) fn open(
@@ -30,38 +54,48 @@ pub(crate) fn open(
     create: bool,
     mut apply: impl FnMut(SeqNo, Change) -> Result<()>,
 ) -> Result<Wal> {
-    let names = vfs
-        .list()
-        .map_err(|error| Error::io("listing the directory", error))?;
+    check_place(vfs, create)?;
+    let names = list(vfs)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
     numbers.sort_unstable();
-    for name in names.iter().filter(|name| is_leftover(name)) {
-        vfs.remove(name)
-            .map_err(|error| Error::io(format_args!("removing {name}"), error))?;
-    }
     match *numbers {
-        [] if !create => Err(Error::new(
-            ErrorKind::NotFound,
-            "the directory holds no database, and none was to be created",
-        )),
         [] => {
-            if let Some(stranger) = names
-                .iter()
-                .find(|name| *name != "LOCK" && !is_leftover(name))
-            {
-                return Err(Error::invalid(format!(
-                    "the directory holds no database but other files, such as {stranger:?}; \
-                     expected an empty directory or one that Amphora made"
-                )));
-            }
+            remove_leftovers(vfs, &names)?;
             Wal::create(vfs, 1, SeqNo(0))
         }
-        [number] => LogFile::open(vfs, number)?.recover(&mut apply),
+        [number] => {
+            let wal = LogFile::open(vfs, number)?.recover(&mut apply)?;
+            // Its name may be in the cache alone: whoever created it may not have got further.
+            vfs.sync_dir()
+                .map_err(|error| Error::io("syncing the directory", error))?;
+            remove_leftovers(vfs, &names)?;
+            Ok(wal)
+        }
         _ => Err(Error::new(
             ErrorKind::Unsupported,
             format!("the log has {} files; this build reads one", numbers.len()),
         )),
     }
+}
+
+fn list(vfs: &dyn Vfs) -> Result<Vec<String>> {
+    vfs.list()
+        .map_err(|error| Error::io("listing the directory", error))
+}
+
+/// Durably, so that no later rename can take an old file for the new one of its name.
+fn remove_leftovers(vfs: &dyn Vfs, names: &[String]) -> Result<()> {
+    let mut removed = false;
+    for name in names.iter().filter(|name| is_leftover(name)) {
+        vfs.remove(name)
+            .map_err(|error| Error::io(format_args!("removing {name}"), error))?;
+        removed = true;
+    }
+    if removed {
+        vfs.sync_dir()
+            .map_err(|error| Error::io("syncing the directory", error))?;
+    }
+    Ok(())
 }
 
 /// A file whose creation a crash interrupted: it never had its name.
@@ -110,6 +144,7 @@ impl LogFile {
     fn recover(self, apply: &mut impl FnMut(SeqNo, Change) -> Result<()>) -> Result<Wal> {
         let mut end = FILE_HEADER as u64;
         let mut last = SeqNo(0);
+        let mut durable = end;
         let mut body = Vec::new();
         while let Some(header) = self.record(end, last, &mut body)? {
             let change =
@@ -119,9 +154,11 @@ impl LogFile {
                 _ => Error::corrupted(&self.name, end, error),
             })?;
             last = header.seq;
+            durable = durable.max(header.durable);
             end += header.record_len();
         }
         self.clear(end)?;
+        self.write_again(durable.min(end), end)?;
         self.file
             .sync()
             .map_err(|error| Error::io(format_args!("syncing {}", self.name), error))?;
@@ -189,12 +226,29 @@ impl LogFile {
             tracing::warn!(file = %self.name, end, "cleared the torn end of the log");
             for at in (end..self.len).step_by(CHUNK) {
                 let len = (self.len - at).min(CHUNK as u64) as usize;
-                self.file
-                    .write_all_at(&vec![0; len], at)
-                    .map_err(|error| Error::io(format_args!("clearing {}", self.name), error))?;
+                self.write(&vec![0; len], at)?;
             }
         }
         Ok(())
+    }
+
+    /// Writes the last group over itself. If its sync failed, the system may hold it in memory and
+    /// believe it to be on the disk, so that a sync alone would do nothing.
+    fn write_again(&self, start: u64, end: u64) -> Result<()> {
+        let mut chunk = Vec::new();
+        for at in (start..end).step_by(CHUNK) {
+            chunk.resize((end - at).min(CHUNK as u64) as usize, 0);
+            self.read(&mut chunk, at)?;
+            self.write(&chunk, at)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, bytes: &[u8], at: u64) -> Result<()> {
+        self.file.write_all_at(bytes, at).map_err(|error| {
+            let what = format_args!("writing {} at byte {at}", self.name);
+            Error::io(what, error)
+        })
     }
 
     fn read(&self, buffer: &mut [u8], at: u64) -> Result<()> {

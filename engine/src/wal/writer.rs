@@ -29,6 +29,8 @@ pub(crate) struct Wal {
     end: u64,
     /// The length of the file; zeros between `end` and here.
     len: u64,
+    /// So many bytes behind `end` may hold what a failed write left.
+    remains: usize,
     /// The records of the group that is being gathered.
     group: Vec<u8>,
 }
@@ -38,6 +40,9 @@ pub(crate) struct Wal {
 pub(crate) enum CommitError {
     /// It was not written. The log is as before; the next group may succeed.
     NotWritten(Error),
+    /// It was written in part, and that could not be taken back: it may be found when the log is
+    /// opened again, unless the next group succeeds, which begins by taking it back.
+    Remains(Error),
     /// Nothing is known of what was written. The log must not be used again.
     NotSynced(Error),
 }
@@ -77,6 +82,7 @@ impl Wal {
             last,
             end,
             len,
+            remains: 0,
             group: Vec::new(),
         }
     }
@@ -114,28 +120,56 @@ impl Wal {
 
     /// Writes the group and makes it durable. It is empty again afterwards, come what may.
     pub(crate) fn commit(&mut self) -> Result<(), CommitError> {
-        let written = self.prepare().and_then(|()| {
-            let end = self.end + self.group.len() as u64;
-            self.file.write_all_at(&self.group, self.end)?;
-            Ok(end)
-        });
-        let was_large = self.group.len() > SMALL;
+        let committed = self.write_group();
         self.group.clear();
-        if was_large {
-            self.group.shrink_to(SMALL);
+        self.group.shrink_to(SMALL);
+        committed
+    }
+
+    fn write_group(&mut self) -> Result<(), CommitError> {
+        self.erase_remains()?;
+        self.prepare()
+            .map_err(|error| CommitError::NotWritten(self.failed("preparing", error)))?;
+        if let Err(error) = self.file.write_all_at(&self.group, self.end) {
+            let error = self.failed("writing", error);
+            self.remains = self.group.len();
+            return Err(match self.erase_remains() {
+                Ok(()) => CommitError::NotWritten(error),
+                Err(CommitError::NotSynced(error)) => CommitError::NotSynced(error),
+                Err(_) => CommitError::Remains(error),
+            });
         }
-        let end = written.map_err(|error| {
-            CommitError::NotWritten(Error::io(
-                format_args!("writing to {} at byte {}", self.name, self.end),
-                error,
-            ))
-        })?;
-        self.file.sync().map_err(|error| {
-            CommitError::NotSynced(Error::io(format_args!("syncing {}", self.name), error))
-        })?;
-        self.end = end;
-        self.len = self.len.max(end);
+        self.sync()?;
+        self.end += self.group.len() as u64;
+        self.len = self.len.max(self.end);
         Ok(())
+    }
+
+    /// Takes back what a failed write left, durably: a refused change must not come back.
+    fn erase_remains(&mut self) -> Result<(), CommitError> {
+        if self.remains == 0 {
+            return Ok(());
+        }
+        let erase = || {
+            let written = self.file.len()?.saturating_sub(self.end);
+            let zeros = vec![0; written.min(self.remains as u64) as usize];
+            self.file.write_all_at(&zeros, self.end)
+        };
+        erase().map_err(|error| CommitError::NotWritten(self.failed("clearing", error)))?;
+        self.sync()?;
+        self.remains = 0;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), CommitError> {
+        self.file
+            .sync()
+            .map_err(|error| CommitError::NotSynced(self.failed("syncing", error)))
+    }
+
+    fn failed(&self, doing: &str, error: io::Error) -> Error {
+        let Self { name, end, .. } = self;
+        Error::io(format_args!("{doing} {name} at byte {end}"), error)
     }
 
     /// Zeros ahead of a small group that would reach beyond them.

@@ -7,24 +7,19 @@
 //! the direct call in its place; a gap is what lies between two beats beyond their millisecond.
 
 use crate::sample::percentile;
-use amphora::{
-    Collection, Database, Metric, Op, Point, Query, Schema, Vector,
-    vfs::{DiskVfs, Vfs, VfsFile},
-};
+use amphora::{Collection, Database, Metric, Op, Point, Query, Schema, Vector, vfs::DiskVfs};
 use amphora_tests::{
     data::{self, Matrix},
+    faults::FaultyVfs,
     report::Figure,
 };
 use amphora_tokio::TokioExecutor;
 use std::{
-    any::Any,
     cell::RefCell,
     future::Future,
-    io,
     pin::pin,
     rc::Rc,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -85,20 +80,15 @@ fn measure(
     let seen = Rc::new(Seen::default());
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let inner = DiskVfs::open(directory.path(), true).expect("the directory");
-        // Filled at full speed; slow from then on.
-        let vfs = SlowSync::new(inner);
-        let slow = Arc::clone(&vfs.delay);
-        let db = Database::builder_on(vfs)
+        let vfs = FaultyVfs::new(DiskVfs::open(directory.path(), true).expect("the directory"));
+        let db = Database::builder_on(vfs.clone())
             .executor(TokioExecutor::current().expect("a runtime with a timer"))
             .open()
             .await
             .expect("it opens");
         let books = fill(&db, base).await;
-        slow.store(
-            delay.as_millis() as u64,
-            std::sync::atomic::Ordering::Relaxed,
-        );
+        // Filled at full speed; slow from here on.
+        vfs.sync_takes(delay);
         let until = Instant::now() + duration;
         let mut tasks = vec![spawn_local(heartbeat(Rc::clone(&seen), until))];
         for task in 0..2 {
@@ -128,7 +118,7 @@ fn measure(
             drop(seen);
         }
         join(tasks).await;
-        slow.store(0, std::sync::atomic::Ordering::Relaxed);
+        vfs.sync_takes(Duration::ZERO);
         db.close().await.expect("it closes");
     });
     report(path, way, &seen);
@@ -218,72 +208,4 @@ fn point(row: usize, values: &[f32]) -> Point {
     Point::new(row as u64)
         .vector("embedding", values)
         .payload(serde_json::json!({ "row": row }))
-}
-
-/// A disk whose syncs take so many milliseconds longer.
-#[derive(Debug)]
-struct SlowSync<V> {
-    inner: V,
-    delay: Arc<std::sync::atomic::AtomicU64>,
-}
-
-#[derive(Debug)]
-struct SlowFile {
-    inner: Arc<dyn VfsFile>,
-    delay: Arc<std::sync::atomic::AtomicU64>,
-}
-
-impl<V> SlowSync<V> {
-    fn new(inner: V) -> Self {
-        Self {
-            inner,
-            delay: Arc::default(),
-        }
-    }
-
-    fn slow(&self, inner: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
-        let delay = Arc::clone(&self.delay);
-        Arc::new(SlowFile { inner, delay })
-    }
-}
-
-impl<V: Vfs> Vfs for SlowSync<V> {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        Ok(self.slow(self.inner.create(name)?))
-    }
-    fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        Ok(self.slow(self.inner.open(name)?))
-    }
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.inner.remove(name)
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.inner.list()
-    }
-    fn sync_dir(&self) -> io::Result<()> {
-        self.inner.sync_dir()
-    }
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        self.inner.lock()
-    }
-}
-
-impl VfsFile for SlowFile {
-    fn len(&self) -> io::Result<u64> {
-        self.inner.len()
-    }
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.inner.read_exact_at(buffer, offset)
-    }
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.inner.write_all_at(bytes, offset)
-    }
-    fn sync(&self) -> io::Result<()> {
-        let millis = self.delay.load(std::sync::atomic::Ordering::Relaxed);
-        thread::sleep(Duration::from_millis(millis));
-        self.inner.sync()
-    }
 }

@@ -25,8 +25,16 @@ const NO_WAITING: u8 = 4;
 #[derive(Debug, Default)]
 pub struct Cancel {
     bits: AtomicU8,
-    deadline: OnceLock<Instant>,
-    token: OnceLock<CancelToken>,
+    /// Apart, since most jobs have none, and what a job does not carry need not cross to the
+    /// processor that runs it.
+    limit: OnceLock<Box<Limit>>,
+}
+
+/// What ends an operation from outside.
+#[derive(Debug)]
+struct Limit {
+    deadline: Option<Instant>,
+    token: Option<CancelToken>,
 }
 
 impl Cancel {
@@ -36,17 +44,10 @@ impl Cancel {
     /// `Cancelled` when the operation was dropped or its token was cancelled, `Timeout` when its
     /// deadline has passed. A job returns the error as it is.
     pub fn check(&self) -> Result<()> {
-        if self.bits.load(Ordering::Relaxed) & CANCELLED != 0
-            || self.token.get().is_some_and(CancelToken::is_cancelled)
-        {
+        if self.bits.load(Ordering::Relaxed) & CANCELLED != 0 {
             return Err(cancelled());
         }
-        match self.deadline.get() {
-            Some(deadline) if Instant::now() >= *deadline => {
-                Err(timed_out(Outcome::NotApplied, None))
-            }
-            _ => Ok(()),
-        }
+        self.limit.get().map_or(Ok(()), |limit| limit.check())
     }
 
     /// The side that does the work takes it. False when it was cancelled before: then it must
@@ -79,13 +80,24 @@ impl Cancel {
     }
 
     /// Set once, before the work is handed over.
-    pub(crate) fn set_deadline(&self, deadline: Instant) {
-        let _ = self.deadline.set(deadline);
+    pub(crate) fn set_limit(&self, deadline: Option<Instant>, token: Option<CancelToken>) {
+        if deadline.is_some() || token.is_some() {
+            let _ = self.limit.set(Box::new(Limit { deadline, token }));
+        }
     }
+}
 
-    /// Set once, before the work is handed over.
-    pub(crate) fn set_token(&self, token: CancelToken) {
-        let _ = self.token.set(token);
+impl Limit {
+    fn check(&self) -> Result<()> {
+        if self.token.as_ref().is_some_and(CancelToken::is_cancelled) {
+            return Err(cancelled());
+        }
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                Err(timed_out(Outcome::NotApplied, None))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -44,7 +44,8 @@ pub enum Kind {
 pub enum How {
     /// With this error of the system, without having done anything.
     Error(i32),
-    /// A write with this error after half of its bytes; another call as by [`How::Error`].
+    /// A write with this error after half of its bytes; another call as by [`How::Error`], and a
+    /// later write too, since nothing more fits.
     Short(i32),
     /// It says that it was done, and nothing was: a sync that is skipped, a write that is lost.
     /// Calls that answer with more than that are not skipped.
@@ -141,10 +142,15 @@ impl FaultyVfs {
         }
         plan.seen += 1;
         let fails = plan.seen == fault.nth || fault.lasting && plan.seen > fault.nth;
-        fails.then(|| {
-            plan.failed.push(kind);
-            fault.how
-        })
+        if !fails {
+            return None;
+        }
+        let was_short = plan.failed.contains(&Kind::Write);
+        plan.failed.push(kind);
+        match fault.how {
+            How::Short(code) if was_short => Some(How::Error(code)),
+            how => Some(how),
+        }
     }
 
     /// Makes a call that answers nothing, unless it fails.

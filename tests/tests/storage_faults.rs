@@ -5,7 +5,7 @@
 //! after a failed write they go on as soon as the disk does.
 
 use amphora::{
-    Database, ErrorKind, Result,
+    Database, Error, ErrorKind, Result,
     vfs::{Call, Loss, MemoryVfs},
 };
 use amphora_tests::{
@@ -14,6 +14,9 @@ use amphora_tests::{
 };
 use futures::{executor::block_on, future::join_all};
 use std::{thread, time::Duration};
+
+/// What the error says of a write that was refused, and of which the disk kept a part.
+const MAY_BE_FOUND: &str = "may be found when the database is opened again";
 
 /// A run of the script on a disk that fails, and what it knows.
 struct Run {
@@ -24,6 +27,8 @@ struct Run {
     model: Model,
     /// Writes whose outcome the error left open, in their order.
     unknown: Vec<Change>,
+    /// Refused writes that may be found all the same, until a later one succeeds.
+    remains: Vec<Change>,
     poisoned: bool,
     what: String,
 }
@@ -38,6 +43,7 @@ impl Run {
             db: None,
             model: Model::default(),
             unknown: Vec::new(),
+            remains: Vec::new(),
             poisoned: false,
             what: format!("{fault:?}"),
         }
@@ -68,6 +74,7 @@ impl Run {
             // What may have been left of earlier ones was taken back first.
             self.unknown.clear();
             self.model.apply(change);
+            self.remains.clear();
             return;
         };
         match error.kind() {
@@ -86,6 +93,9 @@ impl Run {
                     self.unknown.push(change.clone());
                 } else {
                     assert!(!self.poisoned, "{what}: {error}");
+                    if error.to_string().contains(MAY_BE_FOUND) {
+                        self.remains.push(change.clone());
+                    }
                 }
             }
             _ => panic!("{what}: {change:?}: {error}"),
@@ -105,6 +115,7 @@ impl Run {
         self.check(&found);
         self.model = found;
         self.unknown.clear();
+        self.remains.clear();
         self.poisoned = false;
         self.db = Some(db);
     }
@@ -123,7 +134,8 @@ impl Run {
 
     /// What was acknowledged is there, and of the open end a beginning at most.
     fn check(&self, found: &Model) {
-        let states = self.model.states(&self.unknown);
+        let mut states = self.model.states(&self.unknown);
+        states.extend(self.model.states(&self.remains));
         assert!(
             states.contains(found),
             "{}: found {found:#?}\nexpected one of {states:#?}",
@@ -301,14 +313,12 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
 }
 
 /// Two writes in one group, of which the disk takes the first and half of the second. Both are
-/// refused, so that neither may be there when the process is killed and the log is read back.
-#[test]
-fn a_write_that_was_refused_does_not_come_back_after_a_kill() {
+/// refused.
+fn refuse_half_a_group(lasting: bool) -> (Database, FaultyVfs, MemoryVfs, Model, Vec<Error>) {
     let memory = MemoryVfs::recording();
     let disk = FaultyVfs::new(memory.clone());
     let db = open(disk.clone()).unwrap();
     block_on(start(&db, &Change::Create("docs"))).unwrap();
-    let acknowledged = Model::read(&db).unwrap();
 
     // The first occupies the commit thread, so that the others wait and become one group.
     disk.sync_takes(Duration::from_millis(300));
@@ -325,20 +335,58 @@ fn a_write_that_was_refused_does_not_come_back_after_a_kill() {
     disk.fail(Fault {
         kind: Some(Kind::Write),
         nth: 1,
-        lasting: true,
+        lasting,
         how: How::Short(ENOSPC),
     });
-    let refused = block_on(join_all(rest));
+    let refused = block_on(join_all(rest)).into_iter();
+    let refused: Vec<Error> = refused.map(Result::unwrap_err).collect();
     first.join().unwrap().into_iter().for_each(Result::unwrap);
-    for answer in refused {
-        assert_eq!(answer.unwrap_err().kind(), ErrorKind::StorageFull);
+    disk.sync_takes(Duration::ZERO);
+    for error in &refused {
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
     }
+    let acknowledged = Model::read(&db).unwrap();
+    assert_eq!(acknowledged.0["docs"].len(), 1);
+    (db, disk, memory, acknowledged, refused)
+}
 
-    let mut expected = acknowledged;
-    expected.apply(&changes[0]);
+/// What is found when the process is killed here.
+fn after_a_kill(memory: &MemoryVfs) -> Model {
     let killed = MemoryVfs::after_power_loss(&memory.record(), Loss::Nothing);
-    let found = Model::read(&open(killed).unwrap()).unwrap();
-    assert!(found == expected, "a refused write is there: {found:#?}");
+    Model::read(&open(killed).unwrap()).unwrap()
+}
+
+#[test]
+fn a_write_that_was_refused_does_not_come_back_after_a_kill() {
+    let (_db, _, memory, acknowledged, refused) = refuse_half_a_group(false);
+    assert!(
+        !refused[0].to_string().contains(MAY_BE_FOUND),
+        "{}",
+        refused[0]
+    );
+    let found = after_a_kill(&memory);
+    assert!(
+        found == acknowledged,
+        "a refused write is there: {found:#?}"
+    );
+}
+
+/// A disk that takes nothing any more does not take the taking back either. Then the error says
+/// so, and the next write that succeeds makes an end of it.
+#[test]
+fn a_refused_write_that_cannot_be_taken_back_says_so() {
+    let (db, disk, memory, mut acknowledged, refused) = refuse_half_a_group(true);
+    for error in &refused {
+        assert!(error.to_string().contains(MAY_BE_FOUND), "{error}");
+    }
+    assert!(
+        after_a_kill(&memory) != acknowledged,
+        "the test has lost its point"
+    );
+    disk.heal();
+    upsert(&db, 9).unwrap();
+    acknowledged.apply(&Change::Upsert("docs", vec![point(9, 9, 9)]));
+    assert!(after_a_kill(&memory) == acknowledged);
 }
 
 /// After a failed sync the system holds pages that it takes for written and that are not: a later

@@ -3,7 +3,7 @@
 //! The whole batch is checked before any of it goes to the commit thread, which has no checking
 //! left to do but whether the collection still exists.
 
-use super::store::CollectionState;
+use super::{state::CollectionState, write::not_json};
 use crate::{
     error::{Error, Result},
     id::PointId,
@@ -141,10 +141,6 @@ fn encode(body: &mut Vec<u8>, record: &Record, limits: &Limits) -> Result<()> {
         )));
     }
     check_bytes(body.len(), limits)
-}
-
-pub(super) fn not_json(error: serde_json::Error) -> Error {
-    Error::invalid(format!("it cannot be written as JSON: {error}"))
 }
 
 fn fits(value: &Value, field: Field) -> bool {

@@ -6,9 +6,9 @@
 //! again, and refuses every later write.
 
 use super::{
-    check::not_json,
-    memtables::{Applied, Memtables},
-    store::{CollectionState, State},
+    memtables::Memtables,
+    state::State,
+    write::{Applied, Request, Write, not_json},
 };
 use crate::{
     cancel::{Cancel, cancelled},
@@ -17,7 +17,7 @@ use crate::{
     options::{Limits, Options},
     pool::Pools,
     reply,
-    schema::{Schema, quoted},
+    schema::quoted,
     vfs::Vfs,
     wal::{self, Change, CommitError, Wal},
 };
@@ -35,37 +35,6 @@ use std::{
 const GROUP_BYTES: usize = 8 << 20;
 /// How long the thread looks for the next write before it sleeps: waking it costs as much.
 const SEARCH: Duration = Duration::from_micros(50);
-
-/// What a caller sends, and how it hears of the end.
-#[derive(Debug)]
-pub(crate) struct Write {
-    pub(super) request: Request,
-    pub(super) cancel: Arc<Cancel>,
-    /// Dropped unanswered it tells the caller that the thread has gone.
-    pub(super) reply: reply::Sender<Result<Applied>>,
-}
-
-/// What shall happen.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// A checked change and the body of its record.
-    Change(Change, Vec<u8>),
-    /// A collection, which gets its number here.
-    Create(String, Schema),
-    /// Only to be answered: the thread is alive.
-    Ping,
-    Close,
-}
-
-impl Request {
-    /// Removes a collection.
-    pub(crate) fn remove(collection: &CollectionState) -> Result<Self> {
-        let collection = collection.id;
-        let change = Change::Remove { collection };
-        let body = change.encode().map_err(not_json)?;
-        Ok(Self::Change(change, body))
-    }
-}
 
 pub(crate) struct Committer {
     state: Arc<State>,
@@ -296,13 +265,6 @@ impl Committer {
         if let Some(write) = close {
             write.answer(ended.map(|()| Applied::Done));
         }
-    }
-}
-
-impl Write {
-    /// The caller may have gone: then the answer is for nobody.
-    fn answer(self, answer: Result<Applied>) {
-        let _ = self.reply.send(answer);
     }
 }
 

@@ -1,7 +1,10 @@
 //! The memtables of all collections, and what each change does to them: the same when it is
 //! committed as when it is read back from the log. Owned by the commit thread.
 
-use super::store::{CollectionState, State};
+use super::{
+    state::{CollectionState, State},
+    write::Applied,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::{CollectionId, SeqNo},
@@ -17,15 +20,6 @@ pub(super) struct Memtables {
     open: HashMap<CollectionId, (Arc<CollectionState>, Memtable)>,
     /// The number of the next collection to be created.
     next: CollectionId,
-}
-
-/// What a change did.
-#[derive(Debug)]
-pub(crate) enum Applied {
-    Done,
-    /// So many points were there to be deleted.
-    Deleted(u64),
-    Created(Arc<CollectionState>),
 }
 
 impl Memtables {

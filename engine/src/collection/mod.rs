@@ -1,18 +1,22 @@
 //! Collections: the only place where a database changes.
 //!
-//! [`Collection`] is the user's handle. It checks what it is given, sends writes to the commit
-//! thread (`committer`) and runs reads over a view that it pins. What handles share is the
-//! `store`; what each change does is in `memtables`.
+//! [`Collection`] is the user's handle: it checks what it is given (`check`), sends writes to the
+//! commit thread (`write`, `committer`) and runs reads over a view that it pins (`state`). What
+//! handles share is the `store`; what each change does is in `memtables`. Nothing above this
+//! layer changes a point.
 
+mod state;
+mod write;
 mod check;
-mod committer;
 mod memtables;
+mod committer;
 mod store;
 
-pub(crate) use committer::{Committer, Request};
-pub(crate) use memtables::Applied;
+pub(crate) use committer::Committer;
+pub(crate) use state::CollectionState;
 pub use store::Stats;
-pub(crate) use store::{CollectionState, Store};
+pub(crate) use store::Store;
+pub(crate) use write::{Applied, Request};
 
 use crate::{
     cancel::Cancel,

@@ -198,12 +198,8 @@ impl<T: Send + 'static> Op<T> {
             Stage::Flow(_, cancel) => cancel,
             Stage::Admission(..) | Stage::Queued(_) | Stage::Over => return deadline,
         };
-        if let Some(deadline) = deadline {
-            cancel.set_deadline(deadline);
-        }
-        if let Some(listening) = &self.token {
-            cancel.set_token(listening.token.clone());
-        }
+        let token = self.token.as_ref().map(|listening| listening.token.clone());
+        cancel.set_limit(deadline, token);
         if self.no_waiting {
             cancel.refuse_waiting();
         }

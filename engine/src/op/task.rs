@@ -4,7 +4,7 @@
 //! to run it in place, or a cancelled operation to drop it. A panic in it is caught here.
 
 use crate::{
-    cancel::Cancel,
+    cancel::{Cancel, cancelled},
     error::{Error, ErrorKind, Result},
     pool::{Finish, Job, closed},
     reply::Slot,
@@ -51,13 +51,10 @@ where
         lock(&self.closure).take()
     }
 
-    /// The closure, if it shall run.
+    /// The closure, if it shall run. Whoever takes it out has won: a claim needs nothing more.
     fn claim(&self) -> Result<F> {
         self.cancel.check()?;
-        match self.take() {
-            Some(closure) if self.cancel.claim() => Ok(closure),
-            _ => Err(crate::cancel::cancelled()),
-        }
+        self.take().ok_or_else(cancelled)
     }
 }
 
@@ -112,10 +109,10 @@ where
     }
 
     fn give_up(&self) -> bool {
-        let before_it_began = self.cancel.cancel();
+        // For a closure that runs, and asks.
+        self.cancel.cancel();
         self.answer.leave();
-        drop(self.take());
-        before_it_began
+        self.take().is_some()
     }
 }
 

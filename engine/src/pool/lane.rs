@@ -377,7 +377,11 @@ impl Shared {
             self.counts.short.store(ran < SHORT, Ordering::Relaxed);
         }
         let count = match finish {
-            Finish::Done => &*self.counts.done[rayon::current_thread_index().unwrap_or(0)],
+            Finish::Done => {
+                // Written by this thread alone, so that it need not lock the cache line.
+                let done = &self.counts.done[rayon::current_thread_index().unwrap_or(0)];
+                return done.store(done.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
             Finish::Panicked => &self.counts.panicked,
             Finish::Cancelled => &self.counts.cancelled,
         };

@@ -1,8 +1,8 @@
 //! The way back: one value from the thread that did the work to the one that waits for it.
 //!
 //! A [`Slot`] is filled at most once and emptied at most once, by any thread on either side. It
-//! is safe code over one lock, which is held for a few instructions and never while foreign
-//! code runs: a waker is woken, and a value or a waker dropped, after the lock is released.
+//! is safe code over one lock, which is held for a few instructions: a waker is cloned under it, but
+//! woken, as a value or a waker is dropped, after the lock is released.
 //! Nothing is lost whichever side goes first: a value that nobody can take comes back to the
 //! sender, and a receiver whose sender has gone is told so.
 

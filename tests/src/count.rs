@@ -127,8 +127,11 @@ mod tests {
         let pools = Pools::new(&PoolOptions::default()).unwrap();
         pools.run(Lane::Io, || ()).wait().unwrap();
         let file = tempfile::tempfile().unwrap();
+        // A thread has its name once it runs.
+        crate::runtimes::eventually(Duration::from_secs(5), "the threads run", || {
+            Count::now().is_some_and(|now| now.threads() >= before.threads() + 3)
+        });
         let during = Count::now().unwrap();
-        assert!(during.threads() >= before.threads() + 3, "{during}");
         assert_eq!(during.files(), before.files() + 1, "{during}");
         drop((pools, file));
         before.returns_within(Duration::from_secs(5));

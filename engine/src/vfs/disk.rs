@@ -18,9 +18,10 @@ const LOCK: &str = "LOCK";
 #[derive(Debug)]
 pub struct DiskVfs {
     path: PathBuf,
-    /// Kept open for [`Vfs::sync_dir`].
+    /// Kept open for [`Vfs::sync_dir`]: the directory, and the one that holds its name, which
+    /// whoever created it may not have synced.
     #[cfg(unix)]
-    directory: File,
+    directories: Vec<File>,
 }
 
 impl DiskVfs {
@@ -37,7 +38,10 @@ impl DiskVfs {
         }
         Ok(Self {
             #[cfg(unix)]
-            directory: File::open(&path)?,
+            directories: std::iter::once(File::open(&path)?)
+                // One that may not be read cannot be synced either.
+                .chain(File::open(parent(&path)))
+                .collect(),
             path,
         })
     }
@@ -82,7 +86,7 @@ impl Vfs for DiskVfs {
 
     fn sync_dir(&self) -> io::Result<()> {
         #[cfg(unix)]
-        self.directory.sync_all()?;
+        self.directories.iter().try_for_each(File::sync_all)?;
         Ok(())
     }
 
@@ -187,10 +191,7 @@ impl VfsFile for DiskFile {
 
 /// Creates `path` and its missing parents, and makes their names durable.
 fn create_directory(path: &Path) -> io::Result<()> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(path);
     if !parent.exists() {
         create_directory(parent)?;
     }
@@ -205,6 +206,13 @@ fn create_directory(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(parent)?.sync_all()?;
     Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

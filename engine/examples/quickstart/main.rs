@@ -10,7 +10,20 @@ mod data;
 use amphora::{Database, Error, Field, Metric, Op, Point, Query, Schema, Vector, field};
 use data::{Passage, Question};
 use serde_json::json;
-use std::{env, path::Path, process::ExitCode, time::Instant};
+use std::{
+    env,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    time::Instant,
+};
+
+/// As `println!`, but a reader that has seen enough (`| head`) is no reason to panic.
+macro_rules! say {
+    ($($text:tt)*) => {
+        let _ = writeln!(io::stdout(), $($text)*);
+    };
+}
 
 /// Points in one write.
 const BATCH: usize = 500;
@@ -74,7 +87,7 @@ async fn quickstart(open: impl Fn() -> Op<Database>) -> Result<(), Error> {
         // When a write is answered it is on the disk, and every later search sees it.
         books.upsert(batch.iter().map(point)).await?;
     }
-    println!(
+    say!(
         "wrote {} passages of 384 dimensions, durably, in {:.0?}\n",
         books.count().await?,
         started.elapsed()
@@ -87,7 +100,7 @@ async fn quickstart(open: impl Fn() -> Op<Database>) -> Result<(), Error> {
     let started = Instant::now();
     let db = open().await?;
     let books = db.collection("books").await?;
-    println!(
+    say!(
         "closed, and opened again from disk with {} passages in {:.0?}\n",
         books.count().await?,
         started.elapsed()
@@ -97,7 +110,7 @@ async fn quickstart(open: impl Fn() -> Op<Database>) -> Result<(), Error> {
         let old = Query::nearest("embedding", question.embedding.clone())
             .filter(field("year").below(1850))
             .limit(1);
-        println!("the same, but only before 1850:");
+        say!("the same, but only before 1850:");
         print(&books.search(old).await?);
     }
     db.close().await
@@ -115,7 +128,7 @@ fn point(passage: &Passage) -> Point {
 }
 
 async fn ask(books: &amphora::Collection, question: &Question) -> Result<(), Error> {
-    println!("{}", question.text);
+    say!("{}", question.text);
     let query = Query::nearest("embedding", question.embedding.clone()).limit(2);
     print(&books.search(query).await?);
     Ok(())
@@ -130,7 +143,7 @@ fn print(hits: &[amphora::Hit]) {
                 .unwrap_or("")
         };
         let start: String = text("text").chars().take(110).collect();
-        println!("  {:.3}  {}: {start}...", hit.score, text("work"));
+        say!("  {:.3}  {}: {start}...", hit.score, text("work"));
     }
-    println!();
+    say!("");
 }

@@ -2,9 +2,9 @@
 //!
 //! A [`Cancel`] belongs to one operation. Its two bits are set by atomic read-modify-writes, so
 //! that of a claim and a cancellation exactly one comes first and both sides agree which: a
-//! cancelled write that was not claimed is never made, a claimed one completes whole. (Jobs are
-//! claimed by taking their closure.) It never
-//! blocks and wakes nobody; a [`CancelToken`], which is the user's, wakes those who listen.
+//! cancelled write that was not claimed is never made, a claimed one completes whole. (A job is
+//! claimed by taking its closure.) It never blocks and wakes nobody; a [`CancelToken`], which is
+//! the user's, wakes those who listen.
 
 use crate::error::{Error, ErrorKind, Outcome, Result};
 use event_listener::{Event, EventListener};

@@ -1,8 +1,8 @@
 //! Amphora on tokio, current-thread or multi-thread.
 //!
 //! Takes from the runtime what the engine needs, a place for the caller's futures and a clock, and
-//! gives the engine's blocking work nothing of it: no task blocks a worker, and `spawn_blocking`
-//! is not used.
+//! gives the engine's blocking work nothing of it: no task blocks a worker, and only a deadline
+//! that passes by a clock that is not the real one holds a thread of `spawn_blocking`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,7 @@
 //! What all handles of an open database share: its collections, its queue of writes, its lanes.
 //!
 //! Handles come and go; the commit thread stays until the last of them has gone or one of them
-//! closes the database. Only that thread changes what is here. The store keeps no thread alive,
+//! closes the database. Only that thread changes collections and points. The store keeps no thread alive,
 //! so that the last handle may be dropped anywhere.
 
 use super::{

@@ -2,15 +2,17 @@
 //!
 //! One caller: the median latency. 64 and 1,024 callers: round trips per second, each caller
 //! awaiting one before it begins the next. Every way runs under every runtime that it can, in
-//! turns that are repeated and rotated, so that a disturbance hits all alike; the figure is the
-//! median over the turns. The last part compares `wait()` of a read with a direct call.
+//! turns with new threads and in a new order each: which processor a thread begins on, and what
+//! ran before (a pool of 500 threads that fall asleep), change a turn by a third, and so hit all
+//! alike. The figure is the median over the turns. The last part compares `wait()` of a read with
+//! a direct call.
 
 mod runtimes;
 mod ways;
 
 use crate::sample::{median, percentile};
 use amphora::{Lane, PoolOptions, Pools};
-use amphora_tests::report::Figure;
+use amphora_tests::{random::Random, report::Figure};
 use runtimes::Runtime;
 use std::{
     hint::black_box,
@@ -52,7 +54,7 @@ impl Work {
 }
 
 pub(crate) fn run(quick: bool, only: Option<&str>) {
-    let turns = if quick { 3 } else { 9 };
+    let turns = if quick { 11 } else { 31 };
     for (name, micros) in [("1us", 1), ("50us", 50)] {
         let work = Work::of(Duration::from_micros(micros));
         for callers in [1, 64, 1_024] {
@@ -70,24 +72,27 @@ pub(crate) fn run(quick: bool, only: Option<&str>) {
 
 /// All ways under one runtime; ours beside the best of the others.
 fn compare(name: &str, work: Work, callers: usize, runtime: Runtime, turns: usize, micros: u64) {
-    let ways: Vec<Way> = Way::under(runtime);
-    let mut samples: Vec<Vec<f64>> = vec![Vec::new(); ways.len()];
+    let kinds: Vec<Way> = Way::under(runtime);
+    let mut samples: Vec<Vec<f64>> = vec![Vec::new(); kinds.len()];
     // About as long for each turn, whatever the closure takes.
-    let calls = (if callers == 1 { 4_000 } else { 100_000 } / micros.clamp(1, 20)) as usize;
-    for turn in 0..turns {
-        for step in 0..ways.len() {
-            let place = (turn + step) % ways.len();
+    let calls = (if callers == 1 { 4_000 } else { 40_000 } / micros.clamp(1, 20)) as usize;
+    let mut random = Random(7);
+    for _ in 0..turns {
+        let ways = Way::under(runtime);
+        let mut order: Vec<usize> = (0..ways.len()).collect();
+        order.sort_by_cached_key(|_| random.draw());
+        for place in order {
             samples[place].push(measure(&ways[place], work, callers, calls, runtime));
         }
     }
     let figures: Vec<f64> = samples.iter_mut().map(|turns| median(turns)).collect();
     let single = callers == 1;
-    let peers = ways.iter().zip(&figures).filter(|(way, _)| way.is_peer());
+    let peers = kinds.iter().zip(&figures).filter(|(way, _)| way.is_peer());
     let best = peers
         .map(|(_, figure)| *figure)
         .reduce(if single { f64::min } else { f64::max });
     let n = (calls * turns) as u64;
-    for ((way, figure), samples) in ways.iter().zip(&figures).zip(&mut samples) {
+    for ((way, figure), samples) in kinds.iter().zip(&figures).zip(&mut samples) {
         let spread = percentile(samples, 0.9) / percentile(samples, 0.1);
         let path = format!("handoff/{name}/{callers}/{}/{}", runtime.name(), way.name());
         let unit = if single { "us" } else { "1/s" };

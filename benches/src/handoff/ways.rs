@@ -7,7 +7,10 @@ use amphora::{Lane, PoolOptions, Pools};
 use futures::channel::oneshot;
 use std::{
     cell::RefCell,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 use tokio::sync::mpsc;
@@ -24,7 +27,8 @@ pub(crate) enum Way {
     Rayon(Arc<rayon::ThreadPool>),
     Crossbeam(crossbeam_channel::Sender<Job>),
     AsyncChannel(async_channel::Sender<Job>),
-    ThreadPool(Arc<Mutex<threadpool::ThreadPool>>),
+    /// With a number that no other has.
+    ThreadPool(usize, Arc<Mutex<threadpool::ThreadPool>>),
     Unblock,
     SpawnBlocking,
     /// A runtime of its own, in which a loop over a bounded channel spawns a task per request.
@@ -60,13 +64,17 @@ impl Way {
                 }
             });
         }
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
         let mut ways = vec![
             Self::Direct,
             Self::Amphora(Pools::new(&options).expect("a private set of pools")),
             Self::Rayon(Arc::new(rayon.expect("a rayon pool"))),
             Self::Crossbeam(crossbeam),
             Self::AsyncChannel(channel),
-            Self::ThreadPool(Arc::new(Mutex::new(threadpool::ThreadPool::new(THREADS)))),
+            Self::ThreadPool(
+                NEXT.fetch_add(1, Ordering::Relaxed),
+                Arc::new(Mutex::new(threadpool::ThreadPool::new(THREADS))),
+            ),
             Self::Unblock,
             mpsc_loop(),
         ];
@@ -83,7 +91,7 @@ impl Way {
             Self::Rayon(_) => "rayon",
             Self::Crossbeam(_) => "crossbeam",
             Self::AsyncChannel(_) => "async-channel",
-            Self::ThreadPool(_) => "threadpool",
+            Self::ThreadPool(..) => "threadpool",
             Self::Unblock => "unblock",
             Self::SpawnBlocking => "spawn_blocking",
             Self::MpscLoop { .. } => "mpsc-loop",
@@ -114,18 +122,17 @@ impl Way {
                 queue.send(job).await.expect("the threads are there");
                 answer.await.expect("it answers");
             }
-            Self::ThreadPool(pool) => {
+            Self::ThreadPool(number, pool) => {
                 thread_local! {
                     /// The pool is `Send` and not `Sync`: each thread has a handle of its own.
                     static HANDLE: RefCell<Option<(usize, threadpool::ThreadPool)>> =
                         const { RefCell::new(None) };
                 }
-                let key = Arc::as_ptr(pool) as usize;
                 answered(work, |job| {
                     HANDLE.with_borrow_mut(|handle| {
-                        if handle.as_ref().is_none_or(|(known, _)| *known != key) {
+                        if handle.as_ref().is_none_or(|(known, _)| known != number) {
                             let pool = pool.lock().expect("no panic while it is held").clone();
-                            *handle = Some((key, pool));
+                            *handle = Some((*number, pool));
                         }
                         if let Some((_, pool)) = handle {
                             pool.execute(job);

@@ -6,13 +6,14 @@
 mod handoff;
 mod sample;
 mod stall;
+mod storage;
 
 use std::{env, process::ExitCode};
 
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     (
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
@@ -22,6 +23,11 @@ const BENCHES: [Bench; 2] = [
         "stall",
         "the longest poll and the longest gap on a current-thread executor",
         stall::run,
+    ),
+    (
+        "storage",
+        "ingest, durable upserts, opening and space, beside plain files",
+        storage::run,
     ),
 ];
 

@@ -63,6 +63,13 @@ impl Cancel {
         self.bits.fetch_or(CANCELLED, Ordering::AcqRel) & CLAIMED == 0
     }
 
+    /// One that a token cancels.
+    pub(crate) fn by(token: CancelToken) -> Self {
+        let cancel = Self::default();
+        cancel.set_limit(None, Some(token));
+        cancel
+    }
+
     /// One for a step that has no effect: as willing to wait as this, and claimed apart from it.
     pub(crate) fn step(&self) -> Self {
         let step = Self::default();

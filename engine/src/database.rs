@@ -3,24 +3,27 @@
 //! Everything here is a few lines around what the layers below do; a rule that decides what
 //! happens to data belongs below.
 
+mod snapshots;
+
 use crate::{
     cancel::Cancel,
-    collection::{Applied, Collection, Committer, Request, Stats, Store},
+    collection::{
+        Applied, Batch, Collection, Committer, Damage, Names, Reader, Request, Stats, Store,
+        Verification, check_place,
+    },
     error::{Error, ErrorKind, Result},
     executor::{Executor, ThreadExecutor},
     op::{Inline, Op},
     options::{Limits, Options, PoolOptions},
     pool::{Entrance, Lane, Pools},
     schema::{Schema, check_name},
-    vfs::{DiskVfs, Vfs},
-    wal,
+    vfs::{Vfs, open_directory},
 };
 use std::{
     any::Any,
     fmt, io,
     path::PathBuf,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -65,6 +68,8 @@ pub struct Health {
     pub commit: Duration,
     /// Why writes are refused, if they are: a sync failed.
     pub poisoned: Option<Error>,
+    /// What was found damaged when the database was opened, or by a merge.
+    pub damaged: Vec<Damage>,
 }
 
 impl Database {
@@ -93,11 +98,27 @@ impl Database {
         self.store.flow(async move |store, cancel| {
             check_name("collection", &name)?;
             schema.check()?;
-            match store.commit(Request::Create(name, schema), cancel).await? {
+            match store
+                .commit(Request::Names(Names::Create(name, schema)), cancel)
+                .await?
+            {
                 Applied::Created(state) => Ok(Collection::new(store, state)),
-                Applied::Done | Applied::Deleted(_) => Err(unexpected()),
+                _ => Err(unexpected()),
             }
         })
+    }
+
+    /// Carries out the edits of a batch, together or not at all, and says how many points they
+    /// wrote or deleted, those that several of them did counted each time.
+    ///
+    /// # Errors
+    /// As [`Collection::upsert`]; also `InvalidInput` when the batch is empty, selects points by a
+    /// filter, or has a collection of another database.
+    ///
+    /// # Cancel safety
+    /// As [`Collection::upsert`].
+    pub fn write(&self, batch: Batch) -> Op<u64> {
+        Store::write(&self.store, batch)
     }
 
     /// The collection of this name.
@@ -125,7 +146,7 @@ impl Database {
     pub fn collections(&self) -> Op<Vec<String>> {
         self.store.flow(async |store, _| {
             store.state.check_open()?;
-            Ok(store.state.names())
+            Ok(store.state.collection_names())
         })
     }
 
@@ -140,7 +161,83 @@ impl Database {
         let name = name.into();
         self.store.flow(async move |store, cancel| {
             let state = store.state.find(&name)?;
-            let request = Request::remove(&state)?;
+            let request = Request::Names(Names::Remove(state.id));
+            store.commit(request, cancel).await.map(drop)
+        })
+    }
+
+    /// Gives a collection another name. Handles on it, and aliases of it, stay what they are.
+    ///
+    /// # Errors
+    /// `InvalidInput` for the new name, `NotFound`, `AlreadyExists` when a collection or an alias
+    /// has the name, `StorageFull`, `Poisoned`, `Closed`, and those of [`Op`].
+    ///
+    /// # Cancel safety
+    /// Dropped before the commit thread took it, nothing is renamed; after that, it is.
+    pub fn rename_collection(&self, from: impl Into<String>, to: impl Into<String>) -> Op<()> {
+        let (from, to) = (from.into(), to.into());
+        self.change_names(move || {
+            check_name("collection", &to)?;
+            Ok(Names::Rename(from, to))
+        })
+    }
+
+    /// Lets `alias` mean the collection of this name or alias, from one moment to the next in
+    /// place of the one that it meant before, if it did. [`collection`](Self::collection) finds it
+    /// by its alias then; a handle stays with the collection that it was made for.
+    ///
+    /// ```
+    /// # use amphora::{Database, Schema, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// db.create_collection("docs-1", Schema::new()).wait()?;
+    /// db.set_alias("docs", "docs-1").wait()?;
+    /// assert_eq!(db.collection("docs").wait()?.name(), "docs-1");
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`rename_collection`](Self::rename_collection).
+    ///
+    /// # Cancel safety
+    /// As [`rename_collection`](Self::rename_collection).
+    pub fn set_alias(&self, alias: impl Into<String>, collection: impl Into<String>) -> Op<()> {
+        let (alias, collection) = (alias.into(), collection.into());
+        self.change_names(move || {
+            check_name("alias", &alias)?;
+            Ok(Names::Alias(alias, Some(collection)))
+        })
+    }
+
+    /// Deletes an alias; the collection stays.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such alias, and those of
+    /// [`rename_collection`](Self::rename_collection).
+    ///
+    /// # Cancel safety
+    /// As [`rename_collection`](Self::rename_collection).
+    pub fn delete_alias(&self, alias: impl Into<String>) -> Op<()> {
+        let alias = alias.into();
+        self.change_names(move || Ok(Names::Alias(alias, None)))
+    }
+
+    /// The aliases in their order, each with the name of its collection.
+    ///
+    /// # Errors
+    /// `Closed`, and those of [`Op`].
+    ///
+    /// # Cancel safety
+    /// A read: it has no effect, dropped or not.
+    pub fn aliases(&self) -> Op<Vec<(String, String)>> {
+        self.store.flow(async |store, _| {
+            store.state.check_open()?;
+            Ok(store.state.aliases())
+        })
+    }
+
+    fn change_names(&self, names: impl FnOnce() -> Result<Names> + Send + 'static) -> Op<()> {
+        self.store.flow(async move |store, cancel| {
+            let request = Request::Names(names()?);
             store.commit(request, cancel).await.map(drop)
         })
     }
@@ -173,9 +270,60 @@ impl Database {
                 io: answer(&store.lanes.io).await?,
                 commit,
                 poisoned: store.state.poisoned().cloned(),
+                damaged: store.state.damage(),
             })
         });
         op.timeout(timeout)
+    }
+
+    /// Makes durable every write that was answered before, whatever its
+    /// [`Durability`](crate::Durability).
+    ///
+    /// # Errors
+    /// `Poisoned` when the disk failed, now or before; `Closed`, and those of [`Op`].
+    ///
+    /// # Cancel safety
+    /// Dropped, the writes become durable or not as they would have without it.
+    pub fn flush(&self) -> Op<()> {
+        self.request(Request::Sync)
+    }
+
+    /// Writes all points to segments, and merges each collection into one, without the points that
+    /// were replaced or deleted. Reads and writes go on meanwhile. It has no deadline but the one
+    /// that it is given, since much takes long to write.
+    ///
+    /// # Errors
+    /// `StorageFull`: there must be room for a second copy of each collection, one after another.
+    /// `Corrupted` when a segment cannot be read, `Poisoned`, `Closed`.
+    ///
+    /// # Cancel safety
+    /// Dropped, a merge that is under way goes on to its end, and no other is begun. It changes
+    /// nothing that a read could see.
+    pub fn optimize(&self) -> Op<()> {
+        self.long_request(Request::Optimize)
+    }
+
+    /// Reads all files that count, checks them against their checksums and each other, and lists
+    /// what is damaged. Reads and writes go on meanwhile. It has no deadline but the one that it
+    /// is given, since much takes long to read. What the system has cached is taken for what the
+    /// disk holds.
+    ///
+    /// # Errors
+    /// `Io` when a file could not be read, which says nothing of what it holds; `Closed`. Damage is
+    /// no error but the answer.
+    ///
+    /// # Cancel safety
+    /// A read: it has no effect, dropped or not, and ends soon when it is.
+    ///
+    /// ```
+    /// # use amphora::{Database, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let verification = db.verify().wait()?;
+    /// assert!(verification.damaged.is_empty());
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    pub fn verify(&self) -> Op<Verification> {
+        self.store.verify()
     }
 
     /// What the database has done and holds, at this moment. Reads counters; never blocks.
@@ -196,17 +344,28 @@ impl Database {
     /// Dropped before the commit thread took it, the database stays open; after that, it closes.
     pub fn close(&self) -> Op<()> {
         let timeout = self.store.options.close_timeout;
-        let op = self
-            .store
-            .flow(async |store, cancel| store.commit(Request::Close, cancel).await.map(drop));
-        op.timeout(timeout)
+        self.request(Request::Close).timeout(timeout)
+    }
+
+    fn request(&self, request: Request) -> Op<()> {
+        let timeout = self.store.options.request_timeout;
+        self.long_request(request).timeout(timeout)
+    }
+
+    /// Without a deadline.
+    fn long_request(&self, request: Request) -> Op<()> {
+        Op::flow(|cancel| {
+            let store = Arc::clone(&self.store);
+            async move { store.commit(request, cancel).await.map(drop) }
+        })
+        .on(&self.store.executor)
     }
 }
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
-            .field("collections", &self.store.state.names())
+            .field("collections", &self.store.state.collection_names())
             .finish_non_exhaustive()
     }
 }
@@ -244,8 +403,9 @@ impl DatabaseBuilder {
     ///
     /// # Errors
     /// `InvalidInput` when an option is out of bounds or the path is no directory of ours,
-    /// `NotFound` when there is none and none shall be created, `Locked`, `Corrupted`,
-    /// `Unsupported` for a newer format, `Io`.
+    /// `NotFound` when there is none and none shall be created, `Locked`, `Corrupted` for the
+    /// manifest or the log, `Unsupported` for a newer format, `Io`. A damaged segment is no error
+    /// here: see [`Options::set_aside_damaged`].
     ///
     /// # Cancel safety
     /// Dropped, the directory is left as a crash would leave it, and unlocked.
@@ -253,14 +413,25 @@ impl DatabaseBuilder {
         let executor = Arc::clone(&self.executor);
         let op = Op::flow(async move |_| {
             self.check()?;
-            let pools = match (&self.pools, &self.options.pools) {
+            let mut pools = match (&self.pools, &self.options.pools) {
                 (Some(pools), _) => pools.clone(),
                 (None, Some(options)) => Pools::new(options)?,
                 (None, None) => Pools::shared()?,
             };
-            let io = pools.lane(Lane::Io);
-            // The job owns the pools: if it is the last to do so, they end where it runs.
-            Op::job(io, Inline::Never, move |cancel| self.open_on(pools, cancel)).await
+            let (builder, started) = (Arc::new(self), Instant::now());
+            loop {
+                let (io, builder) = (pools.lane(Lane::Io), Arc::clone(&builder));
+                let timeout = builder.options.lock_timeout;
+                // The job owns the pools: if it is the last to do so, they end where it runs.
+                let open = move |cancel: &Cancel| builder.open_on(pools, cancel);
+                match Op::job(io, Inline::Never, open).await? {
+                    Attempt::Opened(db) => return Ok(db),
+                    Attempt::Locked(error, _) if started.elapsed() >= timeout => return Err(error),
+                    // Whoever has it may need the lane to close: nobody waits in there.
+                    Attempt::Locked(_, back) => pools = back,
+                }
+                ThreadExecutor.sleep(PAUSE).await;
+            }
         });
         op.on(&executor)
     }
@@ -268,6 +439,7 @@ impl DatabaseBuilder {
     fn check(&self) -> Result<()> {
         let Options {
             write_queue,
+            memtable_bytes,
             limits,
             ..
         } = &self.options;
@@ -275,6 +447,7 @@ impl DatabaseBuilder {
             ("write_queue", *write_queue, PoolOptions::MAX_QUEUE),
             ("batch_bytes", limits.batch_bytes, Limits::MAX_BATCH_BYTES),
             ("batch_points", limits.batch_points, u32::MAX as usize),
+            ("memtable_bytes", *memtable_bytes, usize::MAX),
         ] {
             if !(1..=most).contains(&size) {
                 return Err(Error::invalid(format!(
@@ -286,75 +459,70 @@ impl DatabaseBuilder {
     }
 
     /// The blocking part, on the I/O lane.
-    fn open_on(self, pools: Pools, cancel: &Cancel) -> Result<Database> {
-        let Self {
-            place,
-            options,
-            executor,
-            ..
-        } = self;
-        let (vfs, name) = match place {
-            Place::Vfs(vfs) => (vfs, "the directory".to_owned()),
+    fn open_on(&self, pools: Pools, cancel: &Cancel) -> Result<Attempt> {
+        let options = &self.options;
+        let create = options.create && !options.read_only;
+        let (vfs, name): (Arc<dyn Vfs>, _) = match &self.place {
+            Place::Vfs(vfs) => (Arc::clone(vfs), "the directory".to_owned()),
             Place::Path(path) => (
-                directory(&path, options.create)?,
+                Arc::new(open_directory(path, create)?),
                 path.display().to_string(),
             ),
         };
         let lanes = pools.entrances();
-        // Before anything is written, and again under the lock.
-        let opened = wal::check_place(&*vfs, options.create)
-            .and_then(|()| lock(&*vfs, options.lock_timeout, cancel))
-            .and_then(|lock| Committer::open(&*vfs, &options, lock, pools, cancel));
-        let committer = opened.map_err(|error| error.context(format_args!("opening {name}")))?;
         let (writes, queue) = async_channel::bounded(options.write_queue);
-        let state = committer.state();
-        committer.start(queue)?;
-        Ok(Database {
+        let failed = |error: Error| error.context(format_args!("opening {name}"));
+        // Before anything is written, and again under the lock.
+        check_place(&*vfs, create).map_err(failed)?;
+        let state = if options.read_only {
+            let reader = Reader::open(&vfs, options, pools, cancel).map_err(failed)?;
+            let state = reader.state();
+            reader.start(queue).map(|()| state)
+        } else {
+            let lock = match lock(&*vfs) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == ErrorKind::Locked => {
+                    return Ok(Attempt::Locked(failed(error), pools));
+                }
+                Err(error) => return Err(failed(error)),
+            };
+            let committer = Committer::open(Arc::clone(&vfs), options, lock, pools, cancel);
+            let committer = committer.map_err(failed)?;
+            let state = committer.state();
+            committer.start(queue).map(|()| state)
+        };
+        Ok(Attempt::Opened(Database {
             store: Arc::new(Store {
-                state,
+                state: state.map_err(failed)?,
+                vfs,
                 writes,
                 lanes,
-                executor,
-                options,
+                executor: Arc::clone(&self.executor),
+                options: options.clone(),
             }),
-        })
+        }))
     }
 }
 
-fn directory(path: &std::path::Path, create: bool) -> Result<Arc<dyn Vfs>> {
-    match DiskVfs::open(path, create) {
-        Ok(vfs) => Ok(Arc::new(vfs)),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Error::invalid(format!(
-            "{} is a file; expected a directory",
-            path.display()
-        ))),
-        Err(error) => Err(Error::io(format_args!("opening {}", path.display()), error)),
-    }
+/// How long `open` waits before it tries to lock the directory again.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What an attempt to open a database came to.
+enum Attempt {
+    Opened(Database),
+    /// Another handle has it. A handle that was dropped closes in the background, and a process
+    /// that was killed unlocks as it ends.
+    Locked(Error, Pools),
 }
 
-/// Locks the directory, trying again for a while: a handle that was dropped closes in the
-/// background, and a process that was killed unlocks as it ends.
-fn lock(vfs: &dyn Vfs, timeout: Duration, cancel: &Cancel) -> Result<Box<dyn Any + Send>> {
-    const PAUSE: Duration = Duration::from_millis(5);
-    let started = Instant::now();
-    loop {
-        match vfs.lock() {
-            Ok(lock) => return Ok(lock),
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                return Err(Error::io("locking the directory", error));
-            }
-            Err(holder) if started.elapsed() >= timeout => {
-                return Err(Error::new(
-                    ErrorKind::Locked,
-                    format!("the database is open already, by {holder}"),
-                ));
-            }
-            Err(_) => {
-                cancel.check()?;
-                thread::sleep(PAUSE);
-            }
-        }
-    }
+fn lock(vfs: &dyn Vfs) -> Result<Box<dyn Any + Send>> {
+    vfs.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::new(
+            ErrorKind::Locked,
+            format!("the database is open already, by {error}"),
+        ),
+        _ => Error::io("locking the directory", error),
+    })
 }
 
 fn unexpected() -> Error {

@@ -4,6 +4,7 @@
 //! by the operation that it is given to, never here.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 use uuid::Uuid;
 
@@ -86,14 +87,26 @@ impl From<&PointId> for PointId {
 }
 
 /// The number of a collection, never used twice in the life of a database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub(crate) struct CollectionId(pub(crate) u32);
 
+impl CollectionId {
+    /// No collection comes to have a larger number.
+    pub(crate) const MAX: Self = Self(1 << 31);
+}
+
 /// The place of a change in the order of all changes to a database; the first is 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub(crate) struct SeqNo(pub(crate) u64);
 
 impl SeqNo {
+    /// No change comes to have a larger number.
+    pub(crate) const MAX: Self = Self(1 << 62);
+
     pub(crate) fn next(self) -> Self {
         Self(self.0 + 1)
     }

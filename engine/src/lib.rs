@@ -42,9 +42,11 @@
 // vocabulary: no I/O, no threads
 mod error;
 mod id;
+mod expiry;
 mod payload;
 mod point;
 mod schema;
+mod shape;
 mod options;
 // compute: bytes and numbers in, numbers out
 mod kernel;
@@ -60,27 +62,33 @@ mod executor;
 mod op;
 // log: what is durable
 mod wal;
+mod manifest;
 // index: how a value is checked and compared
 mod vector;
 // segment: the points
 mod memtable;
+mod segment;
+mod view;
 // query: language and execution over a pinned view
 mod query;
 // collection: the only place that changes state
 mod collection;
+// snapshot: a database in another place, or as one file
+mod snapshot;
 // database: the facade
 mod database;
 
 pub use cancel::{Cancel, CancelToken};
-pub use collection::{Collection, Stats};
+pub use collection::{Batch, Collection, Damage, Edit, Selection, Stats, Verification};
 pub use database::{Database, DatabaseBuilder, Health};
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use executor::{BoxFuture, Executor, ThreadExecutor, block_on};
 pub use id::PointId;
 pub use op::{Feed, IntoIter, Op};
-pub use options::{Limits, Options, PoolOptions};
+pub use options::{Durability, Limits, Options, PoolOptions};
 pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{FieldPath, Filter, Hit, Query, field};
 pub use schema::{Field, Metric, Schema, Vector};
+pub use snapshot::Snapshot;

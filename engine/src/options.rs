@@ -18,6 +18,11 @@ use std::time::Duration;
 pub struct Options {
     /// Create the directory and an empty database when there is none. Default: true.
     pub create: bool,
+    /// Open for reading alone: beside a handle that writes, or on a medium that takes no writes.
+    /// Nothing is locked, created or written; reads see the database as it was when it was opened;
+    /// writes, `optimize` included, are refused as `Unsupported`. Goes before `create`: where no
+    /// database is, none is found. Default: false.
+    pub read_only: bool,
     /// How long `open` tries to lock a directory that another handle has open, since a handle
     /// that was dropped closes in the background. Default: 1 s.
     pub lock_timeout: Duration,
@@ -30,6 +35,20 @@ pub struct Options {
     /// How many writes may wait for the commit thread; a further one waits for a place, or is
     /// refused if it asked to be. Default: 1,024.
     pub write_queue: usize,
+    /// When a write is answered, unless its handle says otherwise. Default: `Sync`.
+    pub durability: Durability,
+    /// How much memory points may take that are not in a segment yet, by a rough count. When half
+    /// of it is full, it is written to segments in the background; when all of it is, writes wait
+    /// until that is done. Default: 64 MiB.
+    pub memtable_bytes: usize,
+    /// Serve what is left of a collection of which a segment is damaged. Without it, all reads and
+    /// writes are refused that would need the damaged part. With it, opening reads all segments
+    /// whole, and the damaged ones are left out of reads and writes: the points in them seem not
+    /// to be there. Either way the damage is listed in [`Stats`](crate::Stats), and the file stays
+    /// where it is: if it is put right by hand, from a backup for example, it counts again when the
+    /// database is opened, but for the points in it that were replaced or deleted meanwhile.
+    /// Default: false.
+    pub set_aside_damaged: bool,
     /// Pools of its own for this database; `None` shares the pools of the process. Default: `None`.
     pub pools: Option<PoolOptions>,
     /// The bounds that every request is checked against.
@@ -40,15 +59,37 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             create: true,
+            read_only: false,
             lock_timeout: Duration::from_secs(1),
             request_timeout: Duration::from_secs(30),
             health_timeout: Duration::from_secs(5),
             close_timeout: Duration::from_secs(30),
             write_queue: 1_024,
+            durability: Durability::Sync,
+            memtable_bytes: 64 << 20,
+            set_aside_damaged: false,
             pools: None,
             limits: Limits::default(),
         }
     }
+}
+
+/// When a write is answered, and what may be lost after that.
+///
+/// Whatever it says, a write that was answered survives the end of the process, and what is lost in
+/// a power loss is the newest writes: if one is there, all before it are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When it is on the disk: a power loss takes nothing that was answered.
+    #[default]
+    Sync,
+    /// When the operating system has it; it is on the disk no later than this time after. A power
+    /// loss may take the answered writes of that time.
+    Interval(Duration),
+    /// When the operating system has it, which brings it to the disk when it likes, or at the next
+    /// `flush`, `close`, or write that is more careful.
+    Os,
 }
 
 /// The sizes of a set of [`Pools`](crate::Pools). The defaults come from the number of
@@ -97,6 +138,8 @@ impl PoolOptions {
 pub struct Limits {
     /// Collections in a database. Default: 10,000.
     pub collections: usize,
+    /// Snapshots of a database. Default: 100.
+    pub snapshots: usize,
     /// Points or ids in one write or `get_many`. Default: 100,000.
     pub batch_points: usize,
     /// Bytes of one write once encoded. Default: 64 MiB, at most 1 GiB.
@@ -113,6 +156,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             collections: 10_000,
+            snapshots: 100,
             batch_points: 100_000,
             batch_bytes: 64 << 20,
             payload_bytes: 1 << 20,

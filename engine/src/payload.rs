@@ -19,7 +19,14 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(payload.get("pages"), None);
 /// ```
 #[derive(Clone, PartialEq)]
-pub struct Payload(std::result::Result<Arc<Map<String, Value>>, Arc<str>>);
+pub struct Payload(std::result::Result<Arc<Object>, Arc<str>>);
+
+#[derive(PartialEq)]
+struct Object {
+    map: Map<String, Value>,
+    /// About how much memory it takes: counted once, where the payload is made.
+    heap_bytes: usize,
+}
 
 impl Payload {
     /// How deep arrays and objects may be nested, the payload itself being 1.
@@ -28,13 +35,13 @@ impl Payload {
     /// The value of a top-level key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.as_ref().ok()?.get(key)
+        self.0.as_ref().ok()?.map.get(key)
     }
 
     /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_ok_and(|map| map.is_empty())
+        self.0.as_ref().is_ok_and(|object| object.map.is_empty())
     }
 
     /// The object as a JSON value of its own.
@@ -42,13 +49,17 @@ impl Payload {
     pub fn to_value(&self) -> Value {
         self.0
             .as_ref()
-            .map_or(Value::Null, |map| Value::Object(Map::clone(map)))
+            .map_or(Value::Null, |object| Value::Object(object.map.clone()))
     }
 
     /// About how many bytes it has as JSON; counting ends at `enough`.
     pub(crate) fn weight(&self, enough: usize) -> usize {
         let mut weight = 0;
-        let mut open: Vec<&Value> = self.0.iter().flat_map(|map| map.values()).collect();
+        let mut open: Vec<&Value> = self
+            .0
+            .iter()
+            .flat_map(|object| object.map.values())
+            .collect();
         while let Some(value) = open.pop() {
             weight += 8 + match value {
                 Value::String(text) => text.len(),
@@ -69,10 +80,16 @@ impl Payload {
         weight
     }
 
+    /// About how much memory it takes.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |object| object.heap_bytes)
+    }
+
     /// The object, or the reason why the value given cannot be a payload.
     pub(crate) fn checked(&self) -> Result<&Map<String, Value>> {
         self.0
-            .as_deref()
+            .as_ref()
+            .map(|object| &object.map)
             .map_err(|flaw| Error::invalid(flaw.to_string()))
     }
 }
@@ -99,16 +116,16 @@ impl From<Value> for Payload {
             Value::Number(_) => Some("a number"),
             Value::String(_) => Some("a string"),
         };
-        if too_deep(&value) {
+        let Some(heap_bytes) = heap_bytes(&value) else {
             dismantle(value);
             return Self(Err(format!(
                 "a payload is nested deeper than {} levels",
                 Self::MAX_DEPTH
             )
             .into()));
-        }
+        };
         match (value, found) {
-            (Value::Object(map), _) => Self(Ok(Arc::new(map))),
+            (Value::Object(map), _) => Self(Ok(Arc::new(Object { map, heap_bytes }))),
             (_, found) => Self(Err(format!(
                 "a payload is {}; expected a JSON object",
                 found.unwrap_or("of another kind")
@@ -121,26 +138,36 @@ impl From<Value> for Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Ok(map) => map.fmt(f),
+            Ok(object) => object.map.fmt(f),
             Err(flaw) => write!(f, "<{flaw}>"),
         }
     }
 }
 
-fn too_deep(value: &Value) -> bool {
+/// About how much memory a value takes; `None` when it is nested too deep for a payload.
+fn heap_bytes(value: &Value) -> Option<usize> {
+    let entry = |key: &String| size_of::<String>() + key.len() + size_of::<Value>();
+    let mut bytes = 0;
     let mut open = vec![(value, 1)];
     while let Some((value, depth)) = open.pop() {
         let nested = value.is_array() || value.is_object();
         if nested && depth > Payload::MAX_DEPTH {
-            return true;
+            return None;
         }
         match value {
-            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
-            Value::Object(map) => open.extend(map.values().map(|item| (item, depth + 1))),
-            _ => {}
+            Value::String(text) => bytes += text.len(),
+            Value::Array(items) => {
+                bytes += size_of_val(&items[..]);
+                open.extend(items.iter().map(|item| (item, depth + 1)));
+            }
+            Value::Object(map) => {
+                bytes += size_of::<Map<String, Value>>() + map.keys().map(entry).sum::<usize>();
+                open.extend(map.values().map(|item| (item, depth + 1)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-    false
+    Some(bytes)
 }
 
 /// Drops a value level by level: its own drop would recurse as deep as it is nested.

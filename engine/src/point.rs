@@ -3,7 +3,8 @@
 //! Built by the caller and moved into an operation, which checks it against the schema; a
 //! point checks nothing of itself.
 
-use crate::{id::PointId, payload::Payload};
+use crate::{expiry::Expiry, id::PointId, payload::Payload};
+use std::time::SystemTime;
 
 /// One record of a collection: an id, any number of named vectors, and a payload.
 ///
@@ -24,6 +25,8 @@ pub struct Point {
     pub vectors: Vec<(String, Vec<f32>)>,
     /// The JSON object.
     pub payload: Payload,
+    /// When it ends by itself; never without. Kept in milliseconds.
+    pub expires_at: Option<SystemTime>,
 }
 
 impl Point {
@@ -33,6 +36,7 @@ impl Point {
             id: id.into(),
             vectors: Vec::new(),
             payload: Payload::default(),
+            expires_at: None,
         }
     }
 
@@ -49,6 +53,14 @@ impl Point {
         self.payload = payload.into();
         self
     }
+
+    /// Lets the point end by itself: from this time on no read returns it, and later its space is
+    /// reclaimed. Writing the point again sets the time anew.
+    #[must_use]
+    pub fn expires_at(mut self, time: SystemTime) -> Self {
+        self.expires_at = Some(time);
+        self
+    }
 }
 
 /// A point that was checked against its schema: its vectors by their place in it.
@@ -57,4 +69,5 @@ pub(crate) struct Record {
     pub(crate) id: PointId,
     pub(crate) vectors: Vec<Option<Vec<f32>>>,
     pub(crate) payload: Payload,
+    pub(crate) expiry: Expiry,
 }

@@ -2,9 +2,15 @@
 
 pub mod count;
 pub mod data;
+pub mod failing;
 pub mod faults;
 pub mod gate;
+pub mod opening;
+pub mod power_loss;
+pub mod process;
+pub mod quota;
 pub mod random;
 pub mod report;
 pub mod runtimes;
+pub mod settings;
 pub mod workload;

@@ -19,6 +19,8 @@ pub struct Figure {
     pub target: Option<String>,
     /// Whether it is.
     pub met: Option<bool>,
+    /// What its choices were drawn from.
+    pub seed: Option<u64>,
 }
 
 impl Figure {
@@ -32,7 +34,15 @@ impl Figure {
             n,
             target: None,
             met: None,
+            seed: None,
         }
+    }
+
+    /// With the seed that its choices were drawn from.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
     }
 
     /// Beside what it is compared with.
@@ -47,6 +57,14 @@ impl Figure {
     pub fn at_most(mut self, most: f64) -> Self {
         self.target = Some(format!("value <= {most}"));
         self.met = Some(self.value <= most);
+        self
+    }
+
+    /// The value must be at least this.
+    #[must_use]
+    pub fn at_least(mut self, least: f64) -> Self {
+        self.target = Some(format!("value >= {least}"));
+        self.met = Some(self.value >= least);
         self
     }
 
@@ -73,19 +91,20 @@ impl Figure {
     /// Prints it as one line of JSON, and gives it back.
     pub fn print(self) -> Self {
         let rounded = |x: f64| (x * 1e4).round() / 1e4;
-        println!(
-            "{}",
-            json!({
-                "name": self.name,
-                "value": rounded(self.value),
-                "unit": self.unit,
-                "baseline": self.baseline.map(rounded),
-                "ratio": self.ratio().map(rounded),
-                "n": self.n,
-                "target": self.target,
-                "met": self.met,
-            })
-        );
+        let mut line = json!({
+            "name": self.name,
+            "value": rounded(self.value),
+            "unit": self.unit,
+            "baseline": self.baseline.map(rounded),
+            "ratio": self.ratio().map(rounded),
+            "n": self.n,
+            "target": self.target,
+            "met": self.met,
+        });
+        if let Some(seed) = self.seed {
+            line["seed"] = json!(seed);
+        }
+        println!("{line}");
         self
     }
 }

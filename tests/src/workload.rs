@@ -3,12 +3,16 @@
 //! The model is a map and knows nothing of logs. Tests run the script on a directory of their
 //! choice, stop it somewhere, open what is there, and compare.
 
+use crate::{
+    opening::{self, Memory},
+    random::Random,
+};
 use amphora::{
-    BoxFuture, Collection, Database, Error, Field, Metric, Options, Point, PointId, Result, Schema,
-    Vector, vfs::Vfs,
+    BoxFuture, Collection, Database, Error, Field, Metric, Point, PointId, Result, Schema, Vector,
+    vfs::Vfs,
 };
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a database holds: points by collection and id.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +38,8 @@ pub enum Step {
     Write(Change),
     /// Writes that are all under way before the first is answered, in this order.
     Together(Vec<Change>),
+    /// Writes all points to segments and merges them.
+    Optimize,
     /// Closes the database and opens it again.
     Reopen,
 }
@@ -45,7 +51,7 @@ impl Step {
         match self {
             Self::Write(change) => std::slice::from_ref(change),
             Self::Together(changes) => changes,
-            Self::Reopen => &[],
+            Self::Optimize | Self::Reopen => &[],
         }
     }
 }
@@ -78,7 +84,7 @@ impl Model {
         let mut model = Self::default();
         for name in db.collections().wait()? {
             let collection = db.collection(&name).wait()?;
-            assert_eq!(collection.schema(), &schema(), "the schema of {name}");
+            assert_eq!(collection.schema(), schema(), "the schema of {name}");
             let mut points = BTreeMap::new();
             for point in collection.scroll() {
                 let point = point?;
@@ -107,16 +113,12 @@ impl Model {
     }
 }
 
-/// Opens a database on the pools of the process.
+/// Opens a database on the pools of the process, with so little memory that points leave it often.
 ///
 /// # Errors
 /// Those of opening it.
 pub fn open(vfs: impl Vfs + 'static) -> Result<Database> {
-    let options = Options {
-        request_timeout: Duration::from_secs(60),
-        ..Options::default()
-    };
-    Database::builder_on(vfs).options(options).open().wait()
+    opening::open(vfs, Memory::Tiny)
 }
 
 /// Starts a change. Nothing happens before it is polled; the first poll puts it into the queue.
@@ -169,11 +171,12 @@ fn ids(ids: impl IntoIterator<Item = u64>) -> Vec<PointId> {
 }
 
 /// The run that is stopped everywhere: every kind of write, batches within one sector and over
-/// many, groups of several writes, a collection that comes again under its name, and reopening.
+/// many, groups of several writes, a collection that comes again under its name, merging and
+/// reopening.
 #[must_use]
 pub fn script() -> Vec<Step> {
     use Change::{Create, Delete, Remove, Upsert};
-    use Step::{Reopen, Together, Write};
+    use Step::{Optimize, Reopen, Together, Write};
     let uuid = uuid::Uuid::from_u128(7);
     vec![
         Write(Create("docs")),
@@ -194,6 +197,7 @@ pub fn script() -> Vec<Step> {
             Upsert("notes", vec![point("north", 8, 1)]),
         ]),
         Write(Upsert("docs", points(20..26, 9, 1_200))),
+        Optimize,
         Reopen,
         Write(Upsert("docs", points(0..4, 10, 60))),
         Write(Remove("notes")),
@@ -206,12 +210,66 @@ pub fn script() -> Vec<Step> {
             Upsert("docs", points(31..33, 14, 5)),
         ]),
         Write(Upsert("drafts", vec![point("only", 15, 40)])),
+        Write(Delete("docs", ids(0..31))),
+        Optimize,
         Write(Delete("docs", ids(0..40))),
         Reopen,
         Write(Upsert("docs", points(0..2, 16, 4_000))),
         Write(Remove("drafts")),
         Write(Upsert("notes", points(0..1, 17, 0))),
     ]
+}
+
+const NAMES: [&str; 3] = ["docs", "notes", "drafts"];
+
+/// A run of the same kinds of steps, drawn from a seed: small batches over few ids, so that most
+/// writes go over earlier ones, and collections that go and come again.
+#[must_use]
+pub fn random_script(seed: u64) -> Vec<Step> {
+    let mut random = Random(seed);
+    let mut existing = BTreeSet::from([NAMES[0]]);
+    let mut steps = vec![Step::Write(Change::Create(NAMES[0]))];
+    for version in 0..10 + random.below(16) {
+        let write = |random: &mut Random| {
+            let name = *existing
+                .iter()
+                .nth(random.below(existing.len() as u64) as usize)?;
+            let first = random.below(12);
+            let last = first + 1 + random.below(3);
+            let text = match random.below(8) {
+                0 => random.below(1_500),
+                _ => random.below(90),
+            };
+            let change = match random.below(4) {
+                0 => Change::Delete(name, ids(first..last)),
+                _ => Change::Upsert(name, points(first..last, version, text as usize)),
+            };
+            Some(change)
+        };
+        let step = match random.below(11) {
+            0 => Some(Step::Reopen),
+            10 => Some(Step::Optimize),
+            1 => {
+                let changes = 2 + random.below(3);
+                let changes = (0..changes).map(|_| write(&mut random)).collect();
+                Option::map(changes, Step::Together)
+            }
+            2 => {
+                let name = NAMES[random.below(3) as usize];
+                let change = match existing.remove(name) {
+                    true => Change::Remove(name),
+                    false => Change::Create(name),
+                };
+                if let Change::Create(name) = change {
+                    existing.insert(name);
+                }
+                Some(Step::Write(change))
+            }
+            _ => write(&mut random).map(Step::Write),
+        };
+        steps.extend(step);
+    }
+    steps
 }
 
 /// A few writes that fit on whatever the script left.

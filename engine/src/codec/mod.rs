@@ -1,7 +1,10 @@
-//! Bytes: little-endian numbers, length-prefixed strings, and a checksum.
+//! Bytes: little-endian numbers, length-prefixed strings, ids, file headers, and a checksum.
 //!
 //! [`Decoder`] reads what [`put_u32`] and its siblings wrote. It bounds every length by the
 //! bytes that are left before it allocates, so that no input can make it panic or exhaust memory.
+
+pub(crate) mod header;
+pub(crate) mod id;
 
 /// What was expected and not found; the caller knows the file and the offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,10 +36,8 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A count of 32 bits, then the numbers.
 pub(crate) fn put_f32s(out: &mut Vec<u8>, values: &[f32]) {
     put_u32(out, values.len() as u32);
-    out.reserve(values.len() * 4);
-    for value in values {
-        out.extend_from_slice(&value.to_le_bytes());
-    }
+    // In one piece: the engine is built for little-endian machines alone, as `segment` sees to.
+    out.extend_from_slice(bytemuck::cast_slice(values));
 }
 
 /// Reads forward through `bytes`.
@@ -114,11 +115,25 @@ impl<'a> Decoder<'a> {
 
 /// CRC-32 over `parts` as if they were one.
 pub(crate) fn checksum(parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
+    let mut sum = Checksum::default();
     for part in parts {
-        hasher.update(part);
+        sum.update(part);
     }
-    hasher.finalize()
+    sum.finish()
+}
+
+/// CRC-32 over bytes that come piece by piece.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checksum(crc32fast::Hasher);
+
+impl Checksum {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub(crate) fn finish(self) -> u32 {
+        self.0.finalize()
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,19 @@
 //! The whole batch is checked before any of it goes to the commit thread, which has no checking
 //! left to do but whether the collection still exists.
 
-use super::{state::CollectionState, write::not_json};
+use super::{
+    edit::{Action, Checked, Draft, How, Selection, When},
+    state::CollectionState,
+    write::not_json,
+};
 use crate::{
     error::{Error, Result},
-    id::PointId,
+    id::{CollectionId, PointId},
     options::Limits,
+    payload::Payload,
     point::{Point, Record},
     schema::{Field, Schema, quoted},
+    shape::Shape,
     vector::check_vector,
     wal::{Change, put_record, start_upsert},
 };
@@ -34,16 +40,17 @@ pub(super) fn is_small(points: &[Point]) -> bool {
     })
 }
 
-/// Checks points and encodes them as one change.
+/// Checks points and encodes them as one change to what has this shape.
 pub(super) fn upsert(
-    collection: &CollectionState,
+    collection: CollectionId,
+    shape: &Shape,
     points: Vec<Point>,
     limits: &Limits,
 ) -> Result<(Change, Vec<u8>)> {
     check_count("points", points.len(), limits)?;
-    let schema = &collection.schema;
+    let schema = &shape.schema;
     let mut records = Vec::with_capacity(points.len());
-    let mut body = start_upsert(collection.id, points.len());
+    let mut body = start_upsert(collection, points.len());
     for (place, point) in points.into_iter().enumerate() {
         let id = point.id.clone();
         let record = record(point, schema)
@@ -57,7 +64,6 @@ pub(super) fn upsert(
             })?;
         records.push(record);
     }
-    let collection = collection.id;
     Ok((
         Change::Upsert {
             collection,
@@ -82,6 +88,69 @@ pub(super) fn delete(
     Ok((change, body))
 }
 
+/// Checks an edit of points that are named by their ids.
+pub(super) fn edit(collection: &CollectionState, edit: Draft, limits: &Limits) -> Result<Checked> {
+    let shape = collection.shape();
+    let schema = &shape.schema;
+    let action = match edit {
+        Draft::Write(points, when) => {
+            let when = match when {
+                When::AbsentOr(filter) => When::AbsentOr(filter.checked(limits)?),
+                when => when,
+            };
+            Action::Write(records(points, schema, limits)?, when)
+        }
+        Draft::SetVectors(points) => {
+            let more = |point: &&Point| !point.payload.is_empty() || point.expires_at.is_some();
+            if let Some(point) = points.iter().find(more) {
+                let error = Error::invalid("expected vectors alone: no payload, no time of expiry");
+                return Err(of_point(error, &point.id));
+            }
+            Action::SetVectors(records(points, schema, limits)?)
+        }
+        Draft::Change(Selection::Ids(ids), how) => {
+            check_count("ids", ids.len(), limits)?;
+            ids.iter().try_for_each(PointId::check)?;
+            check_how(&how, schema)?;
+            Action::Change(ids, None, how)
+        }
+        Draft::Change(Selection::Matching(_), _) => {
+            let what = "a batch selects points by a filter; expected their ids";
+            return Err(Error::invalid(what));
+        }
+    };
+    Ok(Checked {
+        collection: collection.id,
+        shape,
+        action,
+    })
+}
+
+/// Checks a change of points before it is known which.
+pub(super) fn check_how(how: &How, schema: &Schema) -> Result<()> {
+    match how {
+        How::SetPayload(payload) | How::OverwritePayload(payload) => check_payload(payload, schema),
+        How::DeleteVectors(names) => names
+            .iter()
+            .try_for_each(|name| schema.vector_named(name).map(drop)),
+        How::Delete | How::DeleteKeys(_) | How::Expire(_) => Ok(()),
+    }
+}
+
+fn records(points: Vec<Point>, schema: &Schema, limits: &Limits) -> Result<Vec<Record>> {
+    check_count("points", points.len(), limits)?;
+    let checked = |point: Point| {
+        let id = point.id.clone();
+        record(point, schema).map_err(|error| of_point(error, &id))
+    };
+    points.into_iter().map(checked).collect()
+}
+
+/// Says which point an error is about.
+pub(super) fn of_point(error: Error, id: &PointId) -> Error {
+    error.context(format_args!("point {}", quoted(&id.to_string())))
+}
+
 pub(super) fn check_count(what: &str, count: usize, limits: &Limits) -> Result<()> {
     if (1..=limits.batch_points).contains(&count) {
         return Ok(());
@@ -93,7 +162,7 @@ pub(super) fn check_count(what: &str, count: usize, limits: &Limits) -> Result<(
     )))
 }
 
-fn check_bytes(bytes: usize, limits: &Limits) -> Result<()> {
+pub(super) fn check_bytes(bytes: usize, limits: &Limits) -> Result<()> {
     if bytes <= limits.batch_bytes {
         return Ok(());
     }
@@ -116,7 +185,28 @@ fn record(point: Point, schema: &Schema) -> Result<Record> {
             )));
         }
     }
-    let payload = point.payload.checked()?;
+    check_payload(&point.payload, schema)?;
+    Ok(Record {
+        id: point.id,
+        vectors,
+        payload: point.payload,
+        expiry: point.expires_at.into(),
+    })
+}
+
+/// Makes records that were checked against one shape those of another, as the schema was changed
+/// in between.
+pub(super) fn adapt(records: &mut [Record], from: &Shape, to: &Shape) -> Result<()> {
+    for record in records {
+        let vectors = to.adopt(std::mem::take(&mut record.vectors), from);
+        record.vectors = vectors.map_err(|error| of_point(error, &record.id))?;
+        check_payload(&record.payload, &to.schema).map_err(|error| of_point(error, &record.id))?;
+    }
+    Ok(())
+}
+
+fn check_payload(payload: &Payload, schema: &Schema) -> Result<()> {
+    let payload = payload.checked()?;
     for (name, field) in &schema.fields {
         if payload.get(name).is_some_and(|value| !fits(value, *field)) {
             return Err(Error::invalid(format!(
@@ -125,14 +215,11 @@ fn record(point: Point, schema: &Schema) -> Result<Record> {
             )));
         }
     }
-    Ok(Record {
-        id: point.id,
-        vectors,
-        payload: point.payload,
-    })
+    Ok(())
 }
 
-fn encode(body: &mut Vec<u8>, record: &Record, limits: &Limits) -> Result<()> {
+/// Adds a record to the body of an upsert, unless it exceeds a limit.
+pub(super) fn encode(body: &mut Vec<u8>, record: &Record, limits: &Limits) -> Result<()> {
     let payload = put_record(body, record).map_err(not_json)?;
     if payload > limits.payload_bytes {
         return Err(Error::invalid(format!(

@@ -6,80 +6,95 @@
 //! again, and refuses every later write.
 
 use super::{
-    memtables::Memtables,
+    check::{adapt, check_how},
+    edit::{Action, Checked},
+    names,
+    resolve::{Resolved, resolve},
     state::State,
+    sweep::Sweep,
+    tables::{Tables, Targets},
+    touched::Touched,
+    upkeep::{Moment, Sealed, Upkeep},
     write::{Applied, Request, Write, not_json},
 };
 use crate::{
-    cancel::{Cancel, cancelled},
+    cancel::cancelled,
     error::{Error, ErrorKind, Result},
+    executor::{block_on, block_on_until},
     id::{CollectionId, SeqNo},
-    options::{Limits, Options},
+    manifest::{CollectionFiles, LogEnd},
+    options::{Durability, Limits},
     pool::Pools,
     reply,
-    schema::quoted,
+    shape::Shape,
     vfs::Vfs,
-    wal::{self, Change, CommitError, Wal},
+    wal::{Change, CommitError, Wal},
 };
 use async_channel::Receiver;
 use std::{
     any::Any,
+    collections::VecDeque,
+    future::poll_fn,
     hint,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 /// A group is closed when it has so many bytes.
 const GROUP_BYTES: usize = 8 << 20;
+/// A log file is ended when it has so many bytes, or as many as the memtables may have.
+const LOG_BYTES: usize = 1 << 20;
+/// At the end so many bytes of points may stay in the log: reading them back takes a few
+/// milliseconds, and writing a segment for each end would make many small ones.
+const LEFT_BYTES: usize = 256 << 10;
 /// How long the thread looks for the next write before it sleeps: waking it costs as much.
 const SEARCH: Duration = Duration::from_micros(50);
 
 pub(crate) struct Committer {
-    state: Arc<State>,
-    wal: Wal,
-    memtables: Memtables,
-    limits: Limits,
+    pub(super) state: Arc<State>,
+    pub(super) vfs: Arc<dyn Vfs>,
+    pub(super) wal: Wal,
+    pub(super) tables: Tables,
+    pub(super) upkeep: Upkeep,
+    pub(super) limits: Limits,
+    pub(super) memtable_bytes: usize,
     /// The changes of the log's group, which is not durable yet.
-    staged: Vec<(SeqNo, Change, reply::Sender<Result<Applied>>)>,
+    pub(super) staged: Vec<Staged>,
+    /// Whether a change of the group is to be answered only when it is durable.
+    pub(super) sync_group: bool,
+    /// When what was answered without being durable must be.
+    pub(super) sync_by: Option<Instant>,
+    pub(super) touched: Touched,
+    pub(super) sweep: Sweep,
+    /// Those who wait for everything to be merged.
+    pub(super) optimizing: Vec<Write>,
+    /// Whether no more writes come.
+    pub(super) closing: bool,
+    /// What is asked of snapshots; the first of them may be under way.
+    pub(super) snapshots: VecDeque<Write>,
     /// The directory is ours until it is dropped.
-    lock: Box<dyn Any + Send>,
+    pub(super) lock: Box<dyn Any + Send>,
     /// The last handle on private pools goes here, where waiting for their threads hurts nobody.
-    pools: Pools,
+    pub(super) pools: Pools,
 }
 
-impl Committer {
-    /// Reads the log back, or begins one.
-    pub(crate) fn open(
-        vfs: &dyn Vfs,
-        options: &Options,
-        lock: Box<dyn Any + Send>,
-        pools: Pools,
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let state = Arc::new(State::default());
-        let mut memtables = Memtables::default();
-        let wal = wal::open(vfs, options.create, |seq, change| {
-            cancel.check()?;
-            memtables.apply(&state, seq, change).map(drop)
-        })?;
-        memtables.publish_all(wal.last_seq());
-        state
-            .counts
-            .log_bytes
-            .store(wal.durable_len(), Ordering::Relaxed);
-        Ok(Self {
-            state,
-            wal,
-            memtables,
-            limits: options.limits.clone(),
-            staged: Vec::new(),
-            lock,
-            pools,
-        })
-    }
+/// A change in the log's group.
+pub(super) struct Staged {
+    seq: SeqNo,
+    change: Change,
+    targets: Targets,
+    /// How many points an edit wrote or deleted.
+    edited: Option<u64>,
+    reply: Reply,
+}
 
+type Reply = reply::Sender<Result<Applied>>;
+
+impl Committer {
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state)
     }
@@ -105,7 +120,9 @@ impl Committer {
     /// Commits group after group. Returns the write that told it to close, if one did.
     fn run(&mut self, queue: &Receiver<Write>) -> Option<Write> {
         loop {
-            let mut close = self.stage(next(queue)?);
+            self.wait_for_room();
+            let write = self.next(queue)?;
+            let mut close = self.stage(write);
             while close.is_none()
                 && self.wal.group_len() < GROUP_BYTES
                 && let Ok(write) = queue.try_recv()
@@ -113,9 +130,178 @@ impl Committer {
                 close = self.stage(write);
             }
             self.commit();
+            self.sync_if_due();
             if close.is_some() {
                 return close;
             }
+            self.keep_up(&mut Context::from_waker(Waker::noop()));
+        }
+    }
+
+    /// The next write; `None` when all handles have gone. Upkeep goes on meanwhile.
+    fn next(&mut self, queue: &Receiver<Write>) -> Option<Write> {
+        let until = Instant::now() + SEARCH;
+        while Instant::now() < until {
+            for _ in 0..32 {
+                if let Ok(write) = queue.try_recv() {
+                    return Some(write);
+                }
+                hint::spin_loop();
+            }
+            thread::yield_now();
+        }
+        loop {
+            let now = || self.state.clock().now();
+            let sweep_at = self.sweep.due(&self.tables, now);
+            let retry_at = self.upkeep.rests_until();
+            let wake_at = [self.sync_by, sweep_at, retry_at]
+                .into_iter()
+                .flatten()
+                .min();
+            let mut received = pin!(queue.recv());
+            let next = poll_fn(|context| {
+                self.keep_up(context);
+                if self.upkeep.holds_writes() {
+                    return Poll::Pending;
+                }
+                received.as_mut().poll(context).map(std::result::Result::ok)
+            });
+            if let Some(write) = block_on_until(next, wake_at) {
+                return write;
+            }
+            self.sync_if_due();
+        }
+    }
+
+    /// Back-pressure: while one half of the memory is being written to segments and the other is
+    /// full, nothing is taken from the queue. (If it cannot be written, writes are refused.) Nor
+    /// is anything while a snapshot takes the place of what would be changed.
+    fn wait_for_room(&mut self) {
+        block_on(poll_fn(|context| {
+            self.keep_up(context);
+            let full = self.half_is_full();
+            let will_empty = self.upkeep.is_flushing() || self.upkeep.is_restoring();
+            let waits = full && will_empty || self.upkeep.holds_writes();
+            if waits && self.state.poisoned().is_none() {
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }));
+    }
+
+    /// Goes on with flushes, merges and snapshots. Only between groups.
+    fn keep_up(&mut self, context: &mut Context<'_>) {
+        debug_assert!(self.staged.is_empty(), "segments change between groups");
+        self.advance(context);
+        while self.attend_snapshot() {
+            self.advance(context);
+        }
+        self.answer_optimized();
+        let pending = self.upkeep.is_working();
+        self.state.counts.upkeep.store(pending, Ordering::Relaxed);
+        let bytes = self.tables.memory_bytes() as u64;
+        self.state.counts.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Seals full memtables, and does all of the upkeep that can be done now. A flush that ends
+    /// makes room for the next.
+    fn advance(&mut self, context: &mut Context<'_>) {
+        while self.state.poisoned().is_none() && self.step(context) {}
+    }
+
+    /// True when there is more to do at once.
+    fn step(&mut self, context: &mut Context<'_>) -> bool {
+        if self.must_seal() {
+            self.seal();
+        }
+        let clock = self.state.clock();
+        let (seq, everything) = (self.wal.last_seq(), !self.optimizing.is_empty());
+        for expired in self.sweep.advance(&self.tables, || clock.now(), context) {
+            self.tables.expire(&expired, seq);
+            self.tables.publish(expired.collection, seq);
+        }
+        let moment = Moment {
+            seq,
+            now: clock.now(),
+            log_is_durable: self.wal.is_synced(),
+        };
+        let tables = &mut self.tables;
+        let progress = self.upkeep.advance(tables, moment, everything, context);
+        for collection in progress.changed {
+            self.tables.publish(collection, seq);
+        }
+        for (collection, error) in progress.damaged {
+            if let Some(table) = self.tables.get(collection) {
+                table.state.note_damage(error);
+            }
+        }
+        if let Some(error) = progress.poison {
+            self.state.poison(error);
+        }
+        if self.upkeep.relies_on_log() && !self.wal.is_synced() {
+            return self.sync().is_ok();
+        }
+        self.must_seal()
+    }
+
+    fn half_is_full(&self) -> bool {
+        self.tables.active_bytes() >= (self.memtable_bytes / 2).max(1)
+    }
+
+    /// Whether the memtables or the log file are full, or must be written for another reason.
+    fn must_seal(&self) -> bool {
+        let due = self.half_is_full()
+            || self.wal.end() >= self.memtable_bytes.max(LOG_BYTES) as u64
+            || !self.optimizing.is_empty() && self.tables.active_bytes() > 0
+            || self.closing && self.tables.active_bytes() > LEFT_BYTES;
+        due && self.upkeep.can_seal() && !self.upkeep.resting() && self.state.poisoned().is_none()
+    }
+
+    /// Begins new memtables and a new log file, and the flush of the old ones.
+    fn seal(&mut self) {
+        let seq = self.wal.last_seq();
+        match self.wal.rotate(&*self.vfs) {
+            Ok(()) => {}
+            Err(CommitError::NotSynced(error)) => return self.state.poison(error),
+            Err(error) => return self.upkeep.rest(error.into_error()),
+        }
+        let collections = self.tables.all().map(|table| CollectionFiles {
+            id: table.state.id,
+            name: table.state.name(),
+            shape: (*table.shape).clone(),
+            segments: Vec::new(),
+        });
+        let sealed = Sealed {
+            seq,
+            next_log: self.wal.number(),
+            next_collection: self.tables.next(),
+            collections: collections.collect(),
+            aliases: self.state.names().alias_ids(),
+            parts: Vec::new(),
+        };
+        let parts = self.tables.seal(seq);
+        self.upkeep.flush(Sealed { parts, ..sealed });
+    }
+
+    /// Answers those who wait for everything to be merged, when it is or cannot be.
+    fn answer_optimized(&mut self) {
+        if self.optimizing.is_empty() {
+            return;
+        }
+        self.optimizing.retain(|write| write.cancel.check().is_ok());
+        let answer = match (self.state.check_writable(), self.upkeep.failure()) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(error)) => Err(error.clone()),
+            (Ok(()), None) => {
+                if !self.upkeep.is_idle() || self.tables.active_bytes() > 0 {
+                    return;
+                }
+                let readable = self.upkeep.check_readable();
+                readable.and_then(|()| self.tables.check_whole())
+            }
+        };
+        for write in self.optimizing.drain(..) {
+            write.answer(answer.clone().map(|()| Applied::Done));
         }
     }
 
@@ -129,64 +315,134 @@ impl Committer {
             write.answer(Err(cancelled()));
             return None;
         }
-        let (change, body) = match write.request {
+        match write.request {
             Request::Close => return Some(write),
-            Request::Ping => {
-                write.answer(Ok(Applied::Done));
-                return None;
+            Request::Ping => write.answer(Ok(Applied::Done)),
+            Request::Sync => {
+                self.commit();
+                let synced = self.sync();
+                write.answer(synced.map(|()| Applied::Done));
             }
-            Request::Create(name, schema) => {
-                let collection = self.memtables.next();
-                let change = Change::Create {
-                    collection,
-                    name,
-                    schema,
-                };
-                (change, None)
+            Request::Optimize => self.optimizing.push(write),
+            Request::Snapshot(..) => self.snapshots.push_back(write),
+            Request::Upsert(shape, change, body) => match self.adapted(&shape, change, body) {
+                Ok((change, body)) => self.log(change, body, None, write.durability, write.reply),
+                Err(error) => drop(write.reply.send(Err(error))),
+            },
+            Request::Delete(change, body) => {
+                self.log(change, body, None, write.durability, write.reply);
             }
-            Request::Change(change, body) => (change, Some(body)),
-        };
-        // What changes the set of collections is a group of its own, so that it and what comes
-        // after it are checked against the set as it will be.
-        let alone = matches!(change, Change::Create { .. } | Change::Remove { .. });
-        if alone {
-            self.commit();
-        }
-        match self.log(&change, body) {
-            Ok(seq) => self.staged.push((seq, change, write.reply)),
-            Err(error) => drop(write.reply.send(Err(error))),
-        }
-        if alone {
-            self.commit();
+            Request::Edits(edits) => self.edit(edits, write.durability, write.reply),
+            // What changes the set of collections is a group of its own, so that it and what comes
+            // after it are checked against the set as it will be.
+            Request::Names(names) => {
+                self.commit();
+                let change = names::change(names, &self.state, &self.tables, &self.limits)
+                    .and_then(|change| {
+                        let body = change.encode().map_err(not_json)?;
+                        Ok((change, body))
+                    });
+                match change {
+                    Ok((change, body)) => {
+                        self.log(change, body, None, write.durability, write.reply);
+                    }
+                    Err(error) => drop(write.reply.send(Err(error))),
+                }
+                self.commit();
+            }
         }
         None
     }
 
-    /// Checks what only this thread can, and adds the change to the log's group.
-    fn log(&mut self, change: &Change, body: Option<Vec<u8>>) -> Result<SeqNo> {
-        self.state.check_writable()?;
-        self.memtables.check(change)?;
-        if let Change::Create { name, .. } = change {
-            self.check_new(name)?;
+    /// Works out what edits come to, on the points as the writes before them leave these.
+    fn edit(&mut self, mut edits: Vec<Checked>, durability: Durability, reply: Reply) {
+        if let Err(error) = edits.iter_mut().try_for_each(|edit| self.adapt(edit)) {
+            return drop(reply.send(Err(error)));
         }
-        let body = body.map_or_else(|| change.encode().map_err(not_json), Ok)?;
-        Ok(self.wal.push(&body))
+        let staged = self.staged.iter().map(|staged| &staged.change);
+        if self.touched.has_one_of(staged, &edits) {
+            self.commit();
+        }
+        match resolve(edits, &self.tables, &self.limits) {
+            Ok((Some(resolved), count)) => {
+                let Resolved { change, body } = resolved;
+                self.log(change, body, Some(count), durability, reply);
+            }
+            Ok((None, count)) => drop(reply.send(Ok(Applied::Changed(count)))),
+            Err(error) => drop(reply.send(Err(error))),
+        }
     }
 
-    fn check_new(&self, name: &str) -> Result<()> {
-        if self.state.contains(name) {
-            return Err(Error::new(
-                ErrorKind::AlreadyExists,
-                format!("there is a collection {} already", quoted(name)),
-            ));
+    /// An upsert as it is under the schema of now.
+    fn adapted(
+        &self,
+        shape: &Arc<Shape>,
+        mut change: Change,
+        mut body: Vec<u8>,
+    ) -> Result<(Change, Vec<u8>)> {
+        if let Change::Upsert {
+            collection,
+            records,
+        } = &mut change
+            && let Some(table) = self.tables.get(*collection)
+            && !Arc::ptr_eq(shape, &table.shape)
+        {
+            adapt(records, shape, &table.shape)?;
+            body = change.encode().map_err(not_json)?;
         }
-        if self.state.len() >= self.limits.collections {
-            return Err(Error::invalid(format!(
-                "there are {} collections, as many as there may be",
-                self.limits.collections
-            )));
+        Ok((change, body))
+    }
+
+    /// Makes an edit one under the schema of now.
+    fn adapt(&self, edit: &mut Checked) -> Result<()> {
+        let Some(table) = self.tables.get(edit.collection) else {
+            return Ok(());
+        };
+        if Arc::ptr_eq(&edit.shape, &table.shape) {
+            return Ok(());
         }
+        match &mut edit.action {
+            Action::Write(records, _) | Action::SetVectors(records) => {
+                adapt(records, &edit.shape, &table.shape)?;
+            }
+            Action::Change(_, _, how) => check_how(how, &table.shape.schema)?,
+        }
+        edit.shape = Arc::clone(&table.shape);
         Ok(())
+    }
+
+    /// Checks what only this thread can, and adds the change to the log's group; or answers.
+    fn log(
+        &mut self,
+        change: Change,
+        body: Vec<u8>,
+        edited: Option<u64>,
+        durability: Durability,
+        reply: Reply,
+    ) {
+        let targets = match self.check(&change) {
+            Ok(targets) => targets,
+            Err(error) => return drop(reply.send(Err(error))),
+        };
+        self.note(durability);
+        self.staged.push(Staged {
+            seq: self.wal.push(&body),
+            change,
+            targets,
+            edited,
+            reply,
+        });
+    }
+
+    fn check(&self, change: &Change) -> Result<Targets> {
+        self.state.check_writable()?;
+        if let Some(error) = self.upkeep.failure()
+            && self.tables.memory_bytes() >= self.memtable_bytes
+        {
+            let full = "the memory for points is full, and could not be written to a segment";
+            return Err(error.clone().context(full));
+        }
+        self.tables.resolve(change)
     }
 
     /// Makes the group durable, shows it, and answers.
@@ -194,8 +450,15 @@ impl Committer {
         if self.staged.is_empty() {
             return;
         }
-        match self.wal.commit() {
-            Ok(()) => self.apply(),
+        self.touched.clear();
+        let durable = std::mem::take(&mut self.sync_group);
+        match self.wal.commit(durable) {
+            Ok(()) => {
+                if durable {
+                    self.sync_by = None;
+                }
+                self.apply();
+            }
             Err(CommitError::NotWritten(error)) => self.refuse(&error),
             Err(CommitError::Remains(error)) => {
                 let unknown = "the write may be found when the database is opened again, \
@@ -209,27 +472,67 @@ impl Committer {
         }
     }
 
+    /// What the group owes to a write of this durability.
+    fn note(&mut self, durability: Durability) {
+        match durability {
+            Durability::Sync => self.sync_group = true,
+            Durability::Interval(time) => {
+                let by = Instant::now().checked_add(time);
+                self.sync_by = match (self.sync_by, by) {
+                    (Some(before), Some(by)) => Some(before.min(by)),
+                    (before, by) => before.or(by),
+                };
+            }
+            Durability::Os => {}
+        }
+    }
+
+    fn sync_if_due(&mut self) {
+        if self.sync_by.is_some_and(|by| by <= Instant::now()) {
+            // The database is poisoned if it fails: the next write hears of it.
+            let _ = self.sync();
+        }
+    }
+
+    /// Makes durable what was written, groups apart that are still being gathered.
+    fn sync(&mut self) -> Result<()> {
+        self.sync_by = None;
+        self.state.check_writable()?;
+        self.wal.sync().map_err(|error| {
+            let error = error.into_error();
+            self.state.poison(error.clone());
+            error
+        })
+    }
+
     fn apply(&mut self) {
         let counts = &self.state.counts;
         counts.commits.fetch_add(1, Ordering::Relaxed);
         counts
             .writes
             .fetch_add(self.staged.len() as u64, Ordering::Relaxed);
-        counts
-            .log_bytes
-            .store(self.wal.durable_len(), Ordering::Relaxed);
+        self.state.set_log_end(self.log_end());
         let mut last = SeqNo::default();
         let mut touched: Vec<CollectionId> = Vec::new();
         let mut answers = Vec::with_capacity(self.staged.len());
-        for (seq, change, reply) in self.staged.drain(..) {
+        for staged in self.staged.drain(..) {
+            let Staged {
+                seq,
+                change,
+                targets,
+                edited,
+                reply,
+            } = staged;
             last = seq;
-            touched.extend(change.collection());
-            answers.push((reply, self.memtables.apply(&self.state, seq, change)));
+            touched.extend(change.parts().iter().filter_map(Change::collection));
+            let applied = self.tables.apply(&self.state, seq, change, &targets);
+            let applied = applied.map(|applied| edited.map_or(applied, Applied::Changed));
+            answers.push((reply, applied));
         }
         touched.sort_unstable();
         touched.dedup();
         for collection in touched {
-            self.memtables.publish(collection, last);
+            self.tables.publish(collection, last);
         }
         // Published before any is answered: who has an answer sees the write.
         for (reply, answer) in answers {
@@ -238,47 +541,56 @@ impl Committer {
     }
 
     fn refuse(&mut self, error: &Error) {
-        for (_, _, reply) in self.staged.drain(..) {
-            let _ = reply.send(Err(error.clone()));
+        for staged in self.staged.drain(..) {
+            let _ = staged.reply.send(Err(error.clone()));
         }
     }
 
-    /// Ends the log, lets the directory and the pools go, and only then answers.
+    pub(super) fn log_end(&self) -> LogEnd {
+        LogEnd {
+            log: self.wal.number(),
+            end: self.wal.end(),
+        }
+    }
+
+    /// Writes the memtables to segments, so that little of the log is left to be read back. What
+    /// fails here is in the log all the same.
+    fn flush_at_end(&mut self) {
+        self.closing = true;
+        block_on(poll_fn(|context| {
+            self.keep_up(context);
+            if self.upkeep.is_flushing() && self.state.poisoned().is_none() {
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }));
+    }
+
+    /// Ends upkeep and the log, lets the directory and the pools go, and only then answers.
     fn finish(mut self, queue: &Receiver<Write>, close: Option<Write>) {
         self.state.close();
         queue.close();
-        let ended = self.state.check_writable().and_then(|()| {
-            self.wal.push(&Change::Closed.encode().map_err(not_json)?);
-            self.wal.commit().map_err(|error| match error {
-                CommitError::NotWritten(error)
-                | CommitError::Remains(error)
-                | CommitError::NotSynced(error) => error,
-            })
-        });
+        let writable = self.sync();
+        self.flush_at_end();
+        let log_end = writable.is_ok().then(|| self.log_end());
+        let ended = block_on(poll_fn(|context| {
+            self.upkeep.close(&mut self.tables, log_end, context)
+        }));
         if let Err(error) = &ended {
-            tracing::warn!(%error, "the log was not ended; opening it again recovers it");
+            tracing::warn!(%error, "the end was not noted; opening it again recovers it");
         }
         while queue.try_recv().is_ok() {}
+        if let Some(outcome) = self.upkeep.take_outcome().filter(Result::is_ok) {
+            self.answer_snapshot(outcome);
+        }
+        drop(self.snapshots);
+        drop(self.optimizing);
+        drop(self.upkeep);
         drop(self.wal);
         drop(self.lock);
         drop(self.pools);
         if let Some(write) = close {
-            write.answer(ended.map(|()| Applied::Done));
+            write.answer(writable.and(ended).map(|()| Applied::Done));
         }
     }
-}
-
-/// The next write; `None` when all handles have gone.
-fn next(queue: &Receiver<Write>) -> Option<Write> {
-    let until = Instant::now() + SEARCH;
-    while Instant::now() < until {
-        for _ in 0..32 {
-            if let Ok(write) = queue.try_recv() {
-                return Some(write);
-            }
-            hint::spin_loop();
-        }
-        thread::yield_now();
-    }
-    queue.recv_blocking().ok()
 }

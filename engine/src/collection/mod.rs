@@ -1,33 +1,59 @@
 //! Collections: the only place where a database changes.
 //!
-//! [`Collection`] is the user's handle: it checks what it is given (`check`), sends writes to the
-//! commit thread (`write`, `committer`) and runs reads over a view that it pins (`state`). What
-//! handles share is the `store`; what each change does is in `memtables`. Nothing above this
-//! layer changes a point.
+//! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
+//! (`check`) before they go to the commit thread (`committer`), which works out what they come to
+//! (`resolve`, `names`, `touched`), logs it and applies it (`tables`). Its reads run over a view
+//! that they pin (`state`, `clock`). `upkeep` writes memtables to segments (`build`), merges these
+//! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
+//! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
+//! `snapshots`. `store` is what all handles share. Nothing above this layer changes a point.
 
+mod clock;
 mod state;
+mod edit;
 mod write;
 mod check;
-mod memtables;
+mod resolve;
+mod build;
+mod placed;
+mod tables;
+mod load;
+mod sweep;
+mod choose;
+mod switch;
+mod upkeep;
+mod names;
+mod touched;
 mod committer;
+mod snapshots;
+mod open;
+mod reader;
+mod verify;
 mod store;
+mod apply;
 
 pub(crate) use committer::Committer;
+pub use edit::{Batch, Edit, Selection};
+pub(crate) use load::check_whole;
+pub(crate) use open::check_place;
+pub(crate) use reader::Reader;
 pub(crate) use state::CollectionState;
+pub use state::Damage;
 pub use store::Stats;
 pub(crate) use store::Store;
-pub(crate) use write::{Applied, Request};
+pub use verify::Verification;
+pub(crate) use write::{Applied, Names, Request, Snapshots};
 
 use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
-    memtable::View,
     op::{Feed, Op},
-    options::Limits,
+    options::{Durability, Limits},
     point::Point,
     query::{self, Filter, Hit, Query},
     schema::Schema,
+    view::View,
 };
 use std::{
     fmt,
@@ -60,6 +86,7 @@ use std::{
 pub struct Collection {
     store: Arc<Store>,
     state: Arc<CollectionState>,
+    durability: Durability,
 }
 
 /// How many points a feed fetches at once.
@@ -67,19 +94,45 @@ const PAGE: usize = 256;
 
 impl Collection {
     pub(crate) fn new(store: Arc<Store>, state: Arc<CollectionState>) -> Self {
-        Self { store, state }
+        let durability = store.options.durability;
+        Self {
+            store,
+            state,
+            durability,
+        }
     }
 
-    /// The name that it was created with.
+    /// The same collection, whose writes are answered when they are as durable as this.
+    ///
+    /// ```
+    /// # use amphora::{Database, Durability, Point, Schema, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let docs = db.create_collection("docs", Schema::new()).wait()?;
+    /// let hasty = docs.with_durability(Durability::Os);
+    /// for id in 0..1_000 {
+    ///     hasty.upsert([Point::new(id)]).wait()?;
+    /// }
+    /// db.flush().wait()?;
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.state.name
+    pub fn with_durability(&self, durability: Durability) -> Self {
+        Self {
+            durability,
+            ..self.clone()
+        }
     }
 
-    /// The schema that it was created with.
+    /// The name that it has now.
     #[must_use]
-    pub fn schema(&self) -> &Schema {
-        &self.state.schema
+    pub fn name(&self) -> String {
+        self.state.name()
+    }
+
+    /// The schema that it has now.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        self.state.shape().schema.clone()
     }
 
     /// Writes points, each in place of the one with its id; of equal ids in a batch the last
@@ -87,8 +140,9 @@ impl Collection {
     ///
     /// # Errors
     /// `InvalidInput` when a point does not fit the schema or the batch exceeds a
-    /// [limit](crate::Limits), `NotFound` when the collection was deleted, `StorageFull`,
-    /// `Poisoned`, `Closed`, and those of [`Op`].
+    /// [limit](crate::Limits), `NotFound` when the collection was deleted, `Corrupted` when a file
+    /// is damaged that may hold one of the ids, `StorageFull`, `Poisoned`, `Closed`, and those of
+    /// [`Op`].
     ///
     /// # Cancel safety
     /// Dropped before the commit thread took it, nothing is written; after that, all of it is.
@@ -96,13 +150,15 @@ impl Collection {
         let limits = &self.store.options.limits;
         // One too many is enough to be refused.
         let points: Vec<Point> = points.into_iter().take(limits.batch_points + 1).collect();
-        let state = Arc::clone(&self.state);
+        let (state, durability) = (Arc::clone(&self.state), self.durability);
         self.store.flow(async move |store, cancel| {
             let small = check::is_small(&points);
-            let check = move |limits: &Limits| check::upsert(&state, points, limits);
+            let (id, shape) = (state.id, state.shape());
+            let of = Arc::clone(&shape);
+            let check = move |limits: &Limits| check::upsert(id, &of, points, limits);
             let (change, body) = store.prepare(small, &cancel, check).await?;
-            let request = Request::Change(change, body);
-            store.commit(request, cancel).await.map(drop)
+            let request = Request::Upsert(shape, change, body);
+            store.commit_as(durability, request, cancel).await.map(drop)
         })
     }
 
@@ -115,15 +171,15 @@ impl Collection {
     /// As [`upsert`](Self::upsert).
     pub fn delete<I: Into<PointId>>(&self, ids: impl IntoIterator<Item = I>) -> Op<u64> {
         let ids = self.ids(ids);
-        let state = Arc::clone(&self.state);
+        let (state, durability) = (Arc::clone(&self.state), self.durability);
         self.store.flow(async move |store, cancel| {
             let small = ids.len() <= check::SMALL_IDS;
             let check = move |limits: &Limits| check::delete(&state, ids, limits);
             let (change, body) = store.prepare(small, &cancel, check).await?;
-            let request = Request::Change(change, body);
-            match store.commit(request, cancel).await? {
-                Applied::Deleted(count) => Ok(count),
-                Applied::Done | Applied::Created(_) => Ok(0),
+            let request = Request::Delete(change, body);
+            match store.commit_as(durability, request, cancel).await? {
+                Applied::Changed(count) => Ok(count),
+                Applied::Done | Applied::Created(_) | Applied::Snapshot(_) => Ok(0),
             }
         })
     }
@@ -131,7 +187,8 @@ impl Collection {
     /// The point with this id, with its vectors and payload; `None` when there is none.
     ///
     /// # Errors
-    /// `NotFound` when the collection was deleted, `Closed`, and those of [`Op`].
+    /// `NotFound` when the collection was deleted, `Corrupted` when a file that it needs is
+    /// damaged, `Closed`, and those of [`Op`].
     ///
     /// # Cancel safety
     /// A read: it has no effect, dropped or not.
@@ -139,9 +196,10 @@ impl Collection {
         let id = id.into();
         self.read(move |_, state, _| {
             let view = state.pin()?;
-            Ok(view
-                .find(&id)
-                .and_then(|row| query::point(&view, &state.schema, row)))
+            let found = view.find(&id)?;
+            found
+                .map(|(part, row)| query::point(&view, part, row))
+                .transpose()
         })
     }
 
@@ -163,8 +221,10 @@ impl Collection {
             ids.iter()
                 .map(|id| {
                     cancel.check()?;
-                    let row = view.find(id);
-                    Ok(row.and_then(|row| query::point(&view, &state.schema, row)))
+                    let found = view.find(id)?;
+                    found
+                        .map(|(part, row)| query::point(&view, part, row))
+                        .transpose()
                 })
                 .collect()
         })
@@ -205,8 +265,9 @@ impl Collection {
     /// As [`get`](Self::get).
     pub fn search(&self, query: Query) -> Op<Vec<Hit>> {
         self.read(move |store, state, cancel| {
-            let query = query.checked(&state.schema, &store.options.limits)?;
-            query::nearest(&*state.pin()?, &state.schema, &query, cancel)
+            let view = state.pin()?;
+            let query = query.checked(view.shape(), &store.options.limits)?;
+            query::nearest(&view, &query, cancel)
         })
     }
 
@@ -262,7 +323,7 @@ impl Collection {
                     }
                 };
                 let filter = filter.as_ref();
-                query::scroll(view, &state.schema, filter, first, PAGE, cancel)
+                query::scroll(view, filter, first, PAGE, cancel)
             })
         })
     }
@@ -271,8 +332,8 @@ impl Collection {
 impl fmt::Debug for Collection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collection")
-            .field("name", &self.state.name)
-            .field("schema", &self.state.schema)
+            .field("name", &self.name())
+            .field("schema", &self.state.shape().schema)
             .finish_non_exhaustive()
     }
 }

@@ -2,28 +2,57 @@
 //! and whether the database is open and takes writes. Readers hold a lock here for as long as it
 //! takes to clone a pointer, never while they read points.
 
+use super::clock::Clock;
 use crate::{
     error::{Error, ErrorKind, Result},
     id::CollectionId,
-    memtable::View,
-    schema::{Schema, quoted},
+    manifest::{LogEnd, SnapshotRecord},
+    schema::quoted,
+    shape::Shape,
+    view::View,
 };
 use std::{
     collections::BTreeMap,
-    ops::Deref,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 /// The state of an open database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct State {
-    collections: RwLock<BTreeMap<String, Arc<CollectionState>>>,
+    clock: Arc<Clock>,
+    names: RwLock<Names>,
     closed: AtomicBool,
     poison: OnceLock<Error>,
+    snapshots: RwLock<Arc<[SnapshotRecord]>>,
+    /// The newest log file, and how much of it was written.
+    log_end: RwLock<LogEnd>,
     pub(super) counts: WriteCounts,
+}
+
+/// A file of a collection that does not hold what was written to it.
+#[derive(Clone, Debug)]
+pub struct Damage {
+    /// The collection whose points are in it.
+    pub collection: String,
+    /// What is wrong; its [location](Error::location) names the file and the offset in it.
+    pub error: Error,
+}
+
+/// What names mean. A name is a collection's or an alias, never both.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) collections: BTreeMap<String, Arc<CollectionState>>,
+    pub(super) aliases: BTreeMap<String, Arc<CollectionState>>,
+}
+
+impl Names {
+    pub(super) fn alias_ids(&self) -> BTreeMap<String, CollectionId> {
+        let aliases = self.aliases.iter();
+        aliases.map(|(alias, c)| (alias.clone(), c.id)).collect()
+    }
 }
 
 /// Counted since the database was opened.
@@ -32,65 +61,166 @@ pub(super) struct WriteCounts {
     pub(super) commits: AtomicU64,
     pub(super) writes: AtomicU64,
     pub(super) refused: AtomicU64,
-    pub(super) log_bytes: AtomicU64,
+    /// Bytes of points that are in no segment.
+    pub(super) memory: AtomicU64,
+    /// Whether a flush or merge is under way.
+    pub(super) upkeep: AtomicBool,
 }
 
 /// One collection as its readers know it.
 #[derive(Debug)]
 pub(crate) struct CollectionState {
     pub(crate) id: CollectionId,
-    pub(crate) name: String,
-    pub(crate) schema: Arc<Schema>,
+    name: RwLock<String>,
     view: RwLock<Arc<View>>,
+    /// What was found of its segments that they cannot be read.
+    damage: RwLock<Vec<Error>>,
     deleted: AtomicBool,
+    clock: Arc<Clock>,
 }
 
 impl State {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self::by(Arc::new(clock))
+    }
+
+    fn by(clock: Arc<Clock>) -> Self {
+        Self {
+            clock,
+            names: RwLock::default(),
+            closed: AtomicBool::new(false),
+            poison: OnceLock::new(),
+            counts: WriteCounts::default(),
+            snapshots: RwLock::new(Arc::new([])),
+            log_end: RwLock::default(),
+        }
+    }
+
+    /// Another without collections, by the same clock.
+    pub(super) fn twin(&self) -> Self {
+        let clock = Arc::clone(&self.clock);
+        Self::by(clock)
+    }
+
+    pub(super) fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The collection of this name or alias.
     pub(crate) fn find(&self, name: &str) -> Result<Arc<CollectionState>> {
         self.check_open()?;
-        self.collections().get(name).cloned().ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("there is no collection {}", quoted(name)),
-            )
-        })
+        let names = self.names();
+        let found = names.collections.get(name).or(names.aliases.get(name));
+        found.cloned().ok_or_else(|| no_collection(name))
     }
 
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.collections().keys().cloned().collect()
+    /// Names and aliases, with what they mean.
+    pub(super) fn names(&self) -> RwLockReadGuard<'_, Names> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.collections().len()
+    fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn contains(&self, name: &str) -> bool {
-        self.collections().contains_key(name)
+    /// What was found damaged, by collection.
+    pub(crate) fn damage(&self) -> Vec<Damage> {
+        let names = self.names();
+        let collections = names.collections.values();
+        let of = |collection: &Arc<CollectionState>| {
+            let damage = collection.damage.read();
+            let damage = damage.unwrap_or_else(PoisonError::into_inner);
+            let name = collection.name();
+            let damage = damage.iter().cloned().map(move |error| Damage {
+                collection: name.clone(),
+                error,
+            });
+            damage.collect::<Vec<_>>()
+        };
+        collections.flat_map(of).collect()
+    }
+
+    pub(crate) fn collection_names(&self) -> Vec<String> {
+        self.names().collections.keys().cloned().collect()
+    }
+
+    /// The aliases, each with the name of its collection.
+    pub(crate) fn aliases(&self) -> Vec<(String, String)> {
+        let names = self.names();
+        let aliases = names.aliases.iter();
+        aliases
+            .map(|(alias, c)| (alias.clone(), c.name()))
+            .collect()
     }
 
     pub(super) fn insert(&self, collection: Arc<CollectionState>) {
-        let mut collections = self
-            .collections
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        collections.insert(collection.name.clone(), collection);
+        let name = collection.name();
+        self.names_mut().collections.insert(name, collection);
     }
 
+    /// Removes a collection, and the aliases that mean it.
     pub(super) fn remove(&self, collection: &CollectionState) {
         collection.deleted.store(true, Ordering::Release);
-        let mut collections = self
-            .collections
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        collections.remove(&collection.name);
+        let mut names = self.names_mut();
+        names.collections.remove(&collection.name());
+        names.aliases.retain(|_, meant| meant.id != collection.id);
     }
 
-    pub(super) fn collections(
-        &self,
-    ) -> impl Deref<Target = BTreeMap<String, Arc<CollectionState>>> + '_ {
-        self.collections
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn rename(&self, collection: &CollectionState, name: String) {
+        let mut names = self.names_mut();
+        let before = names.collections.remove(&collection.name());
+        names.collections.extend(before.map(|c| (name.clone(), c)));
+        *collection
+            .name
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = name;
+    }
+
+    /// Lets `alias` mean a collection, in place of what it meant before; or nothing any more.
+    pub(super) fn set_alias(&self, alias: String, collection: Option<Arc<CollectionState>>) {
+        let mut names = self.names_mut();
+        match collection {
+            Some(collection) => drop(names.aliases.insert(alias, collection)),
+            None => drop(names.aliases.remove(&alias)),
+        }
+    }
+
+    pub(super) fn log_end(&self) -> LogEnd {
+        *self.log_end.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_log_end(&self, end: LogEnd) {
+        *self.log_end.write().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// All collections are deleted, and those of `other` are there.
+    pub(super) fn replace_names(&self, other: Self) {
+        let other = other.names.into_inner();
+        let other = other.unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names_mut();
+        for collection in names.collections.values() {
+            collection.deleted.store(true, Ordering::Release);
+        }
+        *names = other;
+    }
+
+    /// What can be gone back to, the oldest first.
+    pub(crate) fn snapshots(&self) -> Arc<[SnapshotRecord]> {
+        let snapshots = self.snapshots.read();
+        Arc::clone(&snapshots.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The snapshot of this name.
+    pub(crate) fn snapshot(&self, name: &str) -> Result<SnapshotRecord> {
+        self.check_open()?;
+        let snapshots = self.snapshots();
+        let found = snapshots.iter().find(|snapshot| snapshot.name == name);
+        found.cloned().ok_or_else(|| no_snapshot(name))
+    }
+
+    pub(super) fn set_snapshots(&self, snapshots: &[SnapshotRecord]) {
+        let published = self.snapshots.write();
+        *published.unwrap_or_else(PoisonError::into_inner) = snapshots.into();
     }
 
     pub(super) fn close(&self) {
@@ -132,27 +262,53 @@ impl State {
 }
 
 impl CollectionState {
-    pub(super) fn new(id: CollectionId, name: String, schema: Arc<Schema>, view: View) -> Self {
+    pub(super) fn new(id: CollectionId, name: String, view: View, clock: Arc<Clock>) -> Self {
         Self {
             id,
-            name,
-            schema,
+            name: RwLock::new(name),
             view: RwLock::new(Arc::new(view)),
+            damage: RwLock::default(),
             deleted: AtomicBool::new(false),
+            clock,
         }
     }
 
-    /// The points as of the last commit, for as long as the caller keeps them.
+    /// The shape that it has now.
+    pub(crate) fn shape(&self) -> Arc<Shape> {
+        Arc::clone(self.view().shape())
+    }
+
+    /// The name that it has now.
+    pub(crate) fn name(&self) -> String {
+        let name = self.name.read().unwrap_or_else(PoisonError::into_inner);
+        name.clone()
+    }
+
+    /// The points as of the last commit, without those that have expired, for as long as the
+    /// caller keeps them.
     pub(crate) fn pin(&self) -> Result<Arc<View>> {
         if self.deleted.load(Ordering::Acquire) {
-            return Err(deleted(&self.name));
+            return Err(deleted(&self.name()));
         }
-        Ok(self.view())
+        let view = self.view();
+        if !view.may_expire() {
+            return Ok(view);
+        }
+        Ok(view.at(self.clock.now()).map_or(view, Arc::new))
     }
 
     pub(super) fn view(&self) -> Arc<View> {
         let view = self.view.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&view)
+    }
+
+    /// Lists a damage that was found.
+    pub(super) fn note_damage(&self, error: Error) {
+        tracing::error!(%error, "a segment cannot be read");
+        let mut damage = self.damage.write().unwrap_or_else(PoisonError::into_inner);
+        if !damage.iter().any(|e| e.location() == error.location()) {
+            damage.push(error);
+        }
     }
 
     pub(super) fn publish(&self, view: View) {
@@ -162,6 +318,20 @@ impl CollectionState {
         drop(published);
         drop(before);
     }
+}
+
+pub(super) fn no_collection(name: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no collection {}", quoted(name)),
+    )
+}
+
+pub(super) fn no_snapshot(name: &str) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no snapshot {}", quoted(name)),
+    )
 }
 
 fn deleted(name: &str) -> Error {

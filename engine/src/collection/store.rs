@@ -5,7 +5,8 @@
 //! so that the last handle may be dropped anywhere.
 
 use super::{
-    state::State,
+    state::{Damage, State},
+    verify::{self, Verification},
     write::{Applied, Request, Write},
 };
 use crate::{
@@ -13,9 +14,10 @@ use crate::{
     error::Result,
     executor::Executor,
     op::{Inline, Op, overloaded},
-    options::{Limits, Options},
+    options::{Durability, Limits, Options},
     pool::{Entrances, PoolStats},
     reply,
+    vfs::Vfs,
 };
 use async_channel::TrySendError;
 use std::sync::{Arc, atomic::Ordering};
@@ -23,6 +25,8 @@ use std::sync::{Arc, atomic::Ordering};
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) state: Arc<State>,
+    /// To read what snapshots name; all else is the commit thread's.
+    pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) writes: async_channel::Sender<Write>,
     pub(crate) lanes: Entrances,
     pub(crate) executor: Arc<dyn Executor>,
@@ -34,7 +38,8 @@ pub(crate) struct Store {
 pub struct Stats {
     /// Its collections.
     pub collections: usize,
-    /// Points in all collections.
+    /// Points in all collections, without those of damaged segments that are not read, but with
+    /// those that expired a moment ago.
     pub points: u64,
     /// Writes that were committed.
     pub writes: u64,
@@ -46,6 +51,14 @@ pub struct Stats {
     pub refused_writes: u64,
     /// Bytes of the log that hold records.
     pub log_bytes: u64,
+    /// Bytes of points that are in no segment yet, by a rough count.
+    pub memtable_bytes: u64,
+    /// Segments of all collections.
+    pub segments: usize,
+    /// What was found damaged when the database was opened, or by a merge.
+    pub damaged: Vec<Damage>,
+    /// Whether a flush or a merge is under way.
+    pub upkeep: bool,
     /// Its pools; shared ones count the work of all who share them.
     pub pools: PoolStats,
 }
@@ -98,10 +111,22 @@ impl Store {
 
     /// Sends a write to the commit thread and awaits its answer.
     pub(crate) async fn commit(&self, request: Request, cancel: Arc<Cancel>) -> Result<Applied> {
+        let durability = self.options.durability;
+        self.commit_as(durability, request, cancel).await
+    }
+
+    /// As [`commit`](Self::commit), to be answered when it is as durable as this.
+    pub(super) async fn commit_as(
+        &self,
+        durability: Durability,
+        request: Request,
+        cancel: Arc<Cancel>,
+    ) -> Result<Applied> {
         let (reply, answer) = reply::channel();
         let waits = cancel.waits();
         let write = Write {
             request,
+            durability,
             cancel,
             reply,
         };
@@ -117,17 +142,33 @@ impl Store {
         answer.unwrap_or_else(|| Err(self.state.gone()))
     }
 
+    /// Reads all files that count.
+    pub(crate) fn verify(self: &Arc<Self>) -> Op<Verification> {
+        let store = Arc::clone(self);
+        Op::job(self.lanes.io.clone(), Inline::Never, move |cancel| {
+            store.state.check_open()?;
+            verify::verify(&*store.vfs, &store.state, cancel)
+        })
+        .on(&self.executor)
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let counts = &self.state.counts;
-        let points = self.state.collections();
+        let damaged = self.state.damage();
+        let names = self.state.names();
+        let collections = || names.collections.values().map(|c| c.view());
         Stats {
-            collections: points.len(),
-            points: points.values().map(|c| c.view().live()).sum(),
+            collections: names.collections.len(),
+            points: collections().filter_map(|view| view.live()).sum(),
             writes: counts.writes.load(Ordering::Relaxed),
             commits: counts.commits.load(Ordering::Relaxed),
             queued_writes: self.writes.len(),
             refused_writes: counts.refused.load(Ordering::Relaxed),
-            log_bytes: counts.log_bytes.load(Ordering::Relaxed),
+            log_bytes: self.state.log_end().end,
+            memtable_bytes: counts.memory.load(Ordering::Relaxed),
+            segments: collections().map(|view| view.segments()).sum(),
+            damaged,
+            upkeep: counts.upkeep.load(Ordering::Relaxed),
             pools: self.lanes.stats(),
         }
     }

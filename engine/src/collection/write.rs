@@ -1,11 +1,15 @@
 //! What a handle sends to the commit thread, and what comes back. Plain data between the two.
 
-use super::state::CollectionState;
+use super::{edit::Checked, state::CollectionState};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
+    id::CollectionId,
+    manifest::About,
+    options::Durability,
     reply,
     schema::Schema,
+    shape::{Alteration, Shape},
     wal::Change,
 };
 use std::sync::Arc;
@@ -14,6 +18,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(super) request: Request,
+    pub(super) durability: Durability,
     pub(super) cancel: Arc<Cancel>,
     /// Dropped unanswered it tells the caller that the thread has gone.
     pub(super) reply: reply::Sender<Result<Applied>>,
@@ -22,32 +27,58 @@ pub(crate) struct Write {
 /// What shall happen.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A checked change and the body of its record.
-    Change(Change, Vec<u8>),
-    /// A collection, which gets its number here.
-    Create(String, Schema),
+    /// Points to be written, checked against a shape, and the body of their record.
+    Upsert(Arc<Shape>, Change, Vec<u8>),
+    /// Points to be deleted, and the body of their record.
+    Delete(Change, Vec<u8>),
+    /// Edits to be worked out by the commit thread, all or none.
+    Edits(Vec<Checked>),
+    /// A change of what collections there are, their names or schemas, to be worked out by the commit thread.
+    Names(Names),
     /// Only to be answered: the thread is alive.
     Ping,
+    /// To make durable what was answered before.
+    Sync,
+    /// To write all memtables to segments, and merge each collection into one.
+    Optimize,
+    /// Something about the snapshot of this name.
+    Snapshot(Snapshots, String),
     Close,
 }
 
-impl Request {
-    /// Removes a collection.
-    pub(crate) fn remove(collection: &CollectionState) -> Result<Self> {
-        let collection = collection.id;
-        let change = Change::Remove { collection };
-        let body = change.encode().map_err(not_json)?;
-        Ok(Self::Change(change, body))
-    }
+/// A change of what collections there are, their names or schemas.
+#[derive(Debug)]
+pub(crate) enum Names {
+    /// A collection, which gets its number from the commit thread.
+    Create(String, Schema),
+    Remove(CollectionId),
+    /// The collection of the first name gets the second.
+    Rename(String, String),
+    Alter(CollectionId, Alteration),
+    /// An alias means the collection of this name, or nothing any more.
+    Alias(String, Option<String>),
+}
+
+/// What happens with a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Snapshots {
+    /// It is made, of this moment.
+    Create,
+    /// It is forgotten, and its files are removed.
+    Delete,
+    /// What the database holds is what it holds.
+    Restore,
 }
 
 /// What a change did.
 #[derive(Debug)]
 pub(crate) enum Applied {
     Done,
-    /// So many points were there to be deleted.
-    Deleted(u64),
+    /// So many points were written or deleted.
+    Changed(u64),
     Created(Arc<CollectionState>),
+    /// What the new snapshot says of itself.
+    Snapshot(About),
 }
 
 impl Write {

@@ -24,8 +24,16 @@ pub(crate) fn l1(a: &[f32], b: &[f32]) -> f32 {
 
 /// The Euclidean length, scaled so that no square overflows or vanishes.
 pub(crate) fn norm(a: &[f32]) -> f32 {
-    let sum: f64 = a.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-    sum.sqrt() as f32
+    let square = |x: f32| f64::from(x) * f64::from(x);
+    let (blocks, rest) = a.as_chunks::<LANES>();
+    let mut sums = [0.0f64; LANES];
+    for block in blocks {
+        for lane in 0..LANES {
+            sums[lane] += square(block[lane]);
+        }
+    }
+    let rest: f64 = rest.iter().map(|x| square(*x)).sum();
+    (sums.iter().sum::<f64>() + rest).sqrt() as f32
 }
 
 #[inline(always)]

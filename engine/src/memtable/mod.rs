@@ -1,16 +1,18 @@
 //! The points of a collection in memory: appended by the commit thread, read by everyone.
 //!
-//! Rows are never changed or moved. A row is written once into its cell (a `OnceLock`), after
-//! which a [`View`] that counts it in is published; replacing or deleting a point stamps its old
+//! Points are kept in rows, which are never changed or moved. A row is written once into its cell (a `OnceLock`), after
+//! which a [`Rows`] that counts it in is published; replacing or deleting a point stamps its old
 //! row with the sequence number of the change. A reader pins a view and sees exactly the rows
 //! below its count that were live at its sequence number, whatever is written meanwhile; it waits
 //! for nobody but for the moment in which an id is entered into the index.
 
 use crate::{
+    expiry::Expiry,
     id::{PointId, SeqNo},
     payload::Payload,
     point::Record,
-    schema::{Metric, Schema},
+    schema::Metric,
+    shape::Shape,
     vector::scale,
 };
 use std::{
@@ -23,33 +25,39 @@ use std::{
 
 /// Rows of a block, the unit in which memory grows.
 const BLOCK: usize = 256;
+/// What a row takes beside its vectors and its payload: cells, id, and its place in the index.
+const ROW_BYTES: usize = 200;
 /// The stamp of a live row.
 const LIVE: u64 = u64::MAX;
 
 /// The writer's side, owned by the commit thread.
 #[derive(Debug)]
 pub(crate) struct Memtable {
-    schema: Arc<Schema>,
+    shape: Arc<Shape>,
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
     rows: u32,
     live: u64,
+    bytes: usize,
+    first_expiry: Expiry,
 }
 
 /// The reader's side: the points as they were at one sequence number.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub(crate) struct Rows {
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
     rows: u32,
-    live: u64,
     seq: SeqNo,
+    now: Expiry,
 }
 
 #[derive(Debug)]
 pub(crate) struct Block {
+    /// The vectors that its rows may have.
+    shape: Arc<Shape>,
     rows: Box<[OnceLock<Row>]>,
-    /// For each vector of the schema one cell for each row, empty where a point has none.
+    /// For each of these one cell for each row, empty where a point has none.
     vectors: Vec<Box<[OnceLock<StoredVector>]>>,
 }
 
@@ -57,6 +65,7 @@ pub(crate) struct Block {
 pub(crate) struct Row {
     pub(crate) id: PointId,
     pub(crate) payload: Payload,
+    pub(crate) expiry: Expiry,
     /// The sequence number of the change that ended it, or [`LIVE`].
     ended: AtomicU64,
 }
@@ -71,42 +80,85 @@ pub(crate) struct StoredVector {
 /// All rows that an id ever had, the newest last.
 #[derive(Debug, Default)]
 struct Index {
-    rows: RwLock<HashMap<PointId, Rows>>,
+    rows: RwLock<HashMap<PointId, Entry>>,
 }
 
 #[derive(Debug)]
-enum Rows {
+enum Entry {
     One(u32),
     Many(Vec<u32>),
 }
 
 impl Memtable {
-    pub(crate) fn new(schema: Arc<Schema>) -> Self {
+    pub(crate) fn new(shape: Arc<Shape>) -> Self {
         Self {
-            schema,
+            shape,
             blocks: Arc::default(),
             index: Arc::default(),
             rows: 0,
             live: 0,
+            bytes: 0,
+            first_expiry: Expiry::NEVER,
         }
+    }
+
+    /// What is written from now on has this shape; what was written keeps its own.
+    pub(crate) fn reshape(&mut self, shape: Arc<Shape>) {
+        self.shape = shape;
+        // A block has one shape. The rows that are left in the last one stay empty.
+        self.rows = self.rows.next_multiple_of(BLOCK as u32);
+    }
+
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the first of its rows expires.
+    pub(crate) fn first_expiry(&self) -> Expiry {
+        self.first_expiry
+    }
+
+    /// Points, expired ones among them.
+    pub(crate) fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// Rows, live or not.
+    pub(crate) fn len(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether a point with this id was ever written to it.
+    pub(crate) fn knows(&self, id: &PointId) -> bool {
+        self.index.newest(id, self.rows).is_some()
     }
 
     /// Whether so many more rows can be counted.
     pub(crate) fn has_room_for(&self, rows: usize) -> bool {
-        u32::try_from(rows).is_ok_and(|rows| self.rows.checked_add(rows).is_some())
+        let last = u32::MAX - BLOCK as u32;
+        u32::try_from(rows).is_ok_and(|rows| self.rows.checked_add(rows).is_some_and(|n| n < last))
     }
 
-    /// Writes a point, in place of the one with its id.
-    pub(crate) fn upsert(&mut self, record: Record, seq: SeqNo) {
+    /// Writes a point, in place of the one with its id. False when there was none in here.
+    pub(crate) fn upsert(&mut self, record: Record, seq: SeqNo) -> bool {
         let position = self.rows as usize % BLOCK;
         if position == 0 {
             // Views share the list of blocks until a block is added.
-            Arc::make_mut(&mut self.blocks).push(Arc::new(Block::new(self.schema.vectors.len())));
+            let block = Block::new(Arc::clone(&self.shape));
+            Arc::make_mut(&mut self.blocks).push(Arc::new(block));
         }
         let Some(block) = self.blocks.last() else {
-            return;
+            return false;
         };
-        let metrics = self.schema.vectors.values().map(|vector| vector.metric);
+        self.bytes += ROW_BYTES + record.payload.heap_bytes();
+        self.bytes += record
+            .vectors
+            .iter()
+            .flatten()
+            .map(|vector| vector.len() * size_of::<f32>())
+            .sum::<usize>();
+        let metrics = self.shape.vectors().map(|(_, _, vector)| vector.metric);
         for ((cells, vector), metric) in block.vectors.iter().zip(record.vectors).zip(metrics) {
             if let Some(values) = vector {
                 let stored = StoredVector::new(values, metric);
@@ -114,9 +166,11 @@ impl Memtable {
                 let _ = cells[position].set(stored);
             }
         }
+        self.first_expiry = self.first_expiry.min(record.expiry);
         let row = Row {
             id: record.id.clone(),
             payload: record.payload,
+            expiry: record.expiry,
             ended: AtomicU64::new(LIVE),
         };
         let _ = block.rows[position].set(row);
@@ -124,6 +178,7 @@ impl Memtable {
         let replaced = before.is_some_and(|row| self.end(row, seq));
         self.live += u64::from(!replaced);
         self.rows += 1;
+        replaced
     }
 
     /// Deletes a point. False when there is none with this id.
@@ -143,22 +198,34 @@ impl Memtable {
         })
     }
 
+    /// The rows that ended after `seq`, with the number of the change that ended them.
+    pub(crate) fn ended_after(&self, seq: SeqNo) -> impl Iterator<Item = (u32, SeqNo)> {
+        let ended = |row| Some((row, cell(&self.blocks, row)?.ended.load(Ordering::Acquire)));
+        (0..self.rows)
+            .filter_map(ended)
+            .filter(move |(_, ended)| *ended != LIVE && *ended > seq.0)
+            .map(|(row, ended)| (row, SeqNo(ended)))
+    }
+
     /// All changes up to and with `seq`.
-    pub(crate) fn view(&self, seq: SeqNo) -> View {
-        View {
+    pub(crate) fn view(&self, seq: SeqNo) -> Rows {
+        Rows {
             blocks: Arc::clone(&self.blocks),
             index: Arc::clone(&self.index),
             rows: self.rows,
-            live: self.live,
             seq,
+            now: Expiry::BEGINNING,
         }
     }
 }
 
-impl View {
-    /// The number of points.
-    pub(crate) fn live(&self) -> u64 {
-        self.live
+impl Rows {
+    /// The same rows without those that have expired `now`.
+    pub(crate) fn at(&self, now: Expiry) -> Self {
+        Self {
+            now,
+            ..self.clone()
+        }
     }
 
     /// The number of rows, live or not.
@@ -180,10 +247,10 @@ impl View {
         cell(&self.blocks, row).filter(|row| self.is_live(row))
     }
 
-    /// A vector of a row by its place in the schema.
-    pub(crate) fn vector(&self, row: u32, vector: usize) -> Option<&StoredVector> {
+    /// The vector of this number of a row.
+    pub(crate) fn vector(&self, row: u32, number: u32) -> Option<&StoredVector> {
         let (block, position) = place(row);
-        self.blocks.get(block)?.vectors.get(vector)?[position].get()
+        self.blocks.get(block)?.vectors(number)?[position].get()
     }
 
     /// The cells of each block with the rows beside them, for a pass over everything.
@@ -200,13 +267,13 @@ impl View {
     }
 
     fn is_live(&self, row: &Row) -> bool {
-        row.ended.load(Ordering::Acquire) > self.seq.0
+        row.ended.load(Ordering::Acquire) > self.seq.0 && !row.expiry.has_come(self.now)
     }
 }
 
 /// The rows of one block that a view counts in.
 pub(crate) struct BlockView<'a> {
-    view: &'a View,
+    view: &'a Rows,
     block: &'a Block,
     /// The number of its first row.
     first: u32,
@@ -223,13 +290,12 @@ impl<'a> BlockView<'a> {
             .filter(move |(_, row)| view.is_live(row))
     }
 
-    /// The live rows that have the vector at this place of the schema, with it.
+    /// The live rows that have the vector of this number, with it.
     pub(crate) fn vectors(
         &self,
-        vector: usize,
+        number: u32,
     ) -> impl Iterator<Item = (u32, &'a Row, &'a StoredVector)> {
-        let cells = self.block.vectors.get(vector);
-        let cells = cells.map_or(&[][..], |cells| &cells[..]);
+        let cells = self.block.vectors(number).unwrap_or_default();
         let first = self.first;
         self.rows().filter_map(move |(number, row)| {
             let vector = cells.get((number - first) as usize)?.get()?;
@@ -239,11 +305,17 @@ impl<'a> BlockView<'a> {
 }
 
 impl Block {
-    fn new(vectors: usize) -> Self {
+    fn new(shape: Arc<Shape>) -> Self {
         Self {
             rows: cells(),
-            vectors: (0..vectors).map(|_| cells()).collect(),
+            vectors: shape.numbers().iter().map(|_| cells()).collect(),
+            shape,
         }
+    }
+
+    fn vectors(&self, number: u32) -> Option<&[OnceLock<StoredVector>]> {
+        let cells = self.vectors.get(self.shape.place(number)?);
+        cells.map(|cells| &cells[..])
     }
 }
 
@@ -275,16 +347,16 @@ impl Index {
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         match rows.entry(id) {
             std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(Rows::One(row));
+                entry.insert(Entry::One(row));
                 None
             }
             std::collections::hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
-                Rows::One(before) => {
+                Entry::One(before) => {
                     let before = *before;
-                    entry.insert(Rows::Many(vec![before, row]));
+                    entry.insert(Entry::Many(vec![before, row]));
                     Some(before)
                 }
-                Rows::Many(rows) => {
+                Entry::Many(rows) => {
                     let before = rows.last().copied();
                     rows.push(row);
                     before
@@ -297,8 +369,8 @@ impl Index {
     fn newest(&self, id: &PointId, rows: u32) -> Option<u32> {
         let index = self.rows.read().unwrap_or_else(PoisonError::into_inner);
         match index.get(id)? {
-            Rows::One(row) => Some(*row).filter(|row| *row < rows),
-            Rows::Many(all) => {
+            Entry::One(row) => Some(*row).filter(|row| *row < rows),
+            Entry::Many(all) => {
                 let below = all.partition_point(|row| *row < rows);
                 all[..below].last().copied()
             }
@@ -309,7 +381,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Vector;
+    use crate::schema::{Schema, Vector};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -318,10 +390,11 @@ mod tests {
             id: id.into(),
             vectors: vec![Some(vec![value])],
             payload: Payload::default(),
+            expiry: Expiry::NEVER,
         }
     }
 
-    fn contents(view: &View) -> BTreeMap<PointId, f32> {
+    fn contents(view: &Rows) -> BTreeMap<PointId, f32> {
         view.blocks()
             .flat_map(|block| block.vectors(0).collect::<Vec<_>>())
             .map(|(_, row, vector)| (row.id.clone(), vector.values[0]))
@@ -333,7 +406,7 @@ mod tests {
         #[test]
         fn views_are_frozen(ops in prop::collection::vec((any::<bool>(), 0u64..40), 1..700)) {
             let schema = Schema::new().vector("v", Vector::new(1, Metric::Dot));
-            let mut memtable = Memtable::new(Arc::new(schema));
+            let mut memtable = Memtable::new(Arc::new(Shape::new(schema)));
             let mut model: BTreeMap<PointId, f32> = BTreeMap::new();
             let mut views = Vec::new();
             for (seq, (upsert, id)) in (1u64..).zip(ops) {
@@ -347,7 +420,6 @@ mod tests {
                 views.push((memtable.view(SeqNo(seq)), model.clone()));
             }
             for (view, model) in views {
-                prop_assert_eq!(view.live(), model.len() as u64);
                 prop_assert_eq!(&contents(&view), &model);
                 for id in (0..40).map(PointId::from) {
                     let found = view.find(&id).and_then(|row| view.vector(row, 0));

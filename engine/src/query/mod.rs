@@ -7,14 +7,14 @@ mod filter;
 mod scan;
 
 pub use filter::{FieldPath, Filter, field};
-pub(crate) use scan::{Nearest, count, nearest, point, scroll};
+pub(crate) use scan::{Nearest, count, ids, nearest, point, scroll};
 
 use crate::{
     error::{Error, Result},
     id::PointId,
     options::Limits,
     payload::Payload,
-    schema::Schema,
+    shape::Shape,
     vector::check_vector,
 };
 
@@ -100,8 +100,8 @@ impl Query {
         self
     }
 
-    /// The query in the terms of `schema`, if it may run.
-    pub(crate) fn checked(self, schema: &Schema, limits: &Limits) -> Result<Nearest> {
+    /// The query in the terms of `shape`, if it may run.
+    pub(crate) fn checked(self, shape: &Shape, limits: &Limits) -> Result<Nearest> {
         let filter = self
             .filter
             .map(|filter| filter.checked(limits))
@@ -112,7 +112,7 @@ impl Query {
                 self.limit, limits.hits
             )));
         }
-        let (vector, spec) = schema.vector_named(&self.vector)?;
+        let (vector, spec) = shape.vector_named(&self.vector)?;
         check_vector(&self.vector, spec, &self.values)?;
         Ok(Nearest {
             vector,

@@ -1,9 +1,11 @@
 //! A directory of the operating system, 0700, its files 0600, under an advisory lock.
 //!
-//! It opens what the engine names and nothing else; it never truncates a file and never unlinks
-//! the lock file, so that two processes cannot come to lock two files of one name.
+//! It opens what the engine names and nothing else, and follows no link in the directory, so that
+//! what is written stays in it. It never truncates a file and never unlinks the lock file, so that
+//! two processes cannot come to lock two files of one name.
 
-use super::{Vfs, VfsFile};
+use super::{Map, Vfs, VfsFile};
+use crate::error::{Error, Result};
 use std::{
     any::Any,
     fs::{self, File, OpenOptions, TryLockError},
@@ -63,10 +65,12 @@ impl Vfs for DiskVfs {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.at(name))?;
+        let file = open_here(OpenOptions::new().read(true).write(true), &self.at(name))?;
+        Ok(Arc::new(DiskFile { file }))
+    }
+
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
+        let file = open_here(OpenOptions::new().read(true), &self.at(name))?;
         Ok(Arc::new(DiskFile { file }))
     }
 
@@ -90,16 +94,15 @@ impl Vfs for DiskVfs {
         Ok(())
     }
 
+    fn link_to(&self, name: &str, directory: &Path) -> io::Result<()> {
+        fs::hard_link(self.at(name), directory.join(name))
+    }
+
     fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
         let path = self.at(LOCK);
-        let mut file = private(
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false),
-        )
-        .open(&path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = open_here(private(&mut options), &path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -143,6 +146,10 @@ impl VfsFile for DiskFile {
         std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
     }
 
+    fn map(&self) -> io::Result<Map> {
+        Map::of(&self.file)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -184,9 +191,44 @@ impl VfsFile for DiskFile {
         Ok(())
     }
 
+    fn map(&self) -> io::Result<Map> {
+        Map::of(&self.file)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
+}
+
+/// The directory at `path`; created with its parents if `create` says so.
+pub(crate) fn open_directory(path: &Path, create: bool) -> Result<DiskVfs> {
+    DiskVfs::open(path, create).map_err(|error| match error.kind() {
+        io::ErrorKind::NotADirectory => Error::invalid(format!(
+            "{} is a file; expected a directory",
+            path.display()
+        )),
+        _ => Error::io(format_args!("opening {}", path.display()), error),
+    })
+}
+
+/// The directory that the file at `path` is in or shall be, which exists, and its name there.
+pub(crate) fn directory_of(path: &Path) -> Result<(DiskVfs, String)> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::invalid("the path does not end with a file's name"))?;
+    Ok((open_directory(parent(path), false)?, name.to_owned()))
+}
+
+/// Opens a file of the user's for reading, wherever it is.
+pub(crate) fn open_outside(path: &Path) -> io::Result<Arc<dyn VfsFile>> {
+    let mut options = OpenOptions::new();
+    // A pipe could keep us waiting.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits() as i32,
+    );
+    let file = regular(options.read(true).open(path)?)?;
+    Ok(Arc::new(DiskFile { file }))
 }
 
 /// Creates `path` and its missing parents, and makes their names durable.
@@ -213,6 +255,26 @@ fn parent(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
+}
+
+/// Opens a file that lies in the directory itself: a link could lead out of it, and whatever else
+/// is no file (a pipe, a device) could keep us waiting.
+fn open_here(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        options,
+        rustix::fs::OFlags::NOFOLLOW
+            .union(rustix::fs::OFlags::NONBLOCK)
+            .bits() as i32,
+    );
+    regular(options.open(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    Ok(file)
 }
 
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {

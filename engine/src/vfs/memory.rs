@@ -4,9 +4,9 @@
 //! keeps what the caller wrote, synced or not; what would survive is [`image`](super::image)'s
 //! question, answered from the recorded calls.
 
-use super::{Call, Loss, Vfs, VfsFile, image};
+use super::{Call, CrashModel, Loss, Vfs, VfsFile, image};
 use crate::sync::{Mutex, MutexGuard, lock};
-use std::{any::Any, collections::BTreeMap, io, sync::Arc};
+use std::{any::Any, io, sync::Arc, time::SystemTime};
 
 /// A directory in memory. Clones are the same directory.
 ///
@@ -24,13 +24,18 @@ pub struct MemoryVfs {
 
 #[derive(Debug, Default)]
 struct Directory {
-    /// Contents by file number, which outlive the name.
-    files: BTreeMap<u64, Vec<u8>>,
-    names: BTreeMap<String, u64>,
+    /// Contents by file number, which outlive the name. Images share what nobody has written to.
+    files: image::Files,
+    names: image::Names,
     next_file: u64,
     next_unique: u64,
     locked: bool,
     record: Option<Vec<Call>>,
+    /// How many syncs until one fails; 0 when none does.
+    sync_fails_in: u64,
+    sync_failed: bool,
+    /// What the clock says; the system's without.
+    now: Option<SystemTime>,
 }
 
 impl MemoryVfs {
@@ -54,22 +59,70 @@ impl MemoryVfs {
         self.directory().record.clone().unwrap_or_default()
     }
 
+    /// How many calls were recorded so far.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.directory().record.as_ref().map_or(0, Vec::len)
+    }
+
     /// Notes in the record that the operation `number` was acknowledged to its caller.
     pub fn acknowledged(&self, number: u64) {
         self.directory().call(Call::Acknowledged(number));
     }
 
-    /// A directory as a power loss after `calls` may leave it.
+    /// The sync of a file of this number, counted from 1 from now on, fails as a disk does: what
+    /// it should have made durable stays readable, and no later sync writes it.
+    pub fn fail_sync(&self, nth: u64) {
+        self.directory().sync_fails_in = nth;
+    }
+
+    /// Sets the clock, which stands still from now on.
+    pub fn set_now(&self, now: SystemTime) {
+        self.directory().now = Some(now);
+    }
+
+    /// Whether a sync has failed that way.
+    #[must_use]
+    pub fn has_failed_sync(&self) -> bool {
+        self.directory().sync_failed
+    }
+
+    /// A directory as a power loss after `calls` may leave it; see [`CrashModel`] for many.
     #[must_use]
     pub fn after_power_loss(calls: &[Call], loss: Loss) -> Self {
-        let vfs = Self::recording();
-        {
-            let mut directory = vfs.directory();
-            (directory.names, directory.files) = image::build(calls, loss);
-            directory.next_file = calls.len() as u64 + 1;
-            directory.next_unique = calls.len() as u64 + 1;
+        let mut model = CrashModel::default();
+        calls.iter().for_each(|call| model.apply(call));
+        model.image(loss)
+    }
+
+    /// A directory that records, with all numbers up to `last` drawn already.
+    pub(super) fn of_image(names: image::Names, files: image::Files, last: u64) -> Self {
+        Self {
+            directory: Arc::new(Mutex::new(Directory {
+                files,
+                names,
+                next_file: last,
+                next_unique: last,
+                record: Some(Vec::new()),
+                ..Directory::default()
+            })),
         }
-        vfs
+    }
+
+    /// Another directory, with the names and contents of this moment: what the end of this process
+    /// would leave of it. It is not locked, and records nothing.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let directory = self.directory();
+        Self {
+            directory: Arc::new(Mutex::new(Directory {
+                files: directory.files.clone(),
+                names: directory.names.clone(),
+                next_file: directory.next_file,
+                next_unique: directory.next_unique,
+                ..Directory::default()
+            })),
+        }
     }
 
     /// The content of the file `name`.
@@ -77,14 +130,14 @@ impl MemoryVfs {
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {
         let directory = self.directory();
         let file = directory.names.get(name)?;
-        directory.files.get(file).cloned()
+        directory.files.get(file).map(|content| content.to_vec())
     }
 
     /// Replaces the content of the file `name`, or creates it, behind the database's back.
     pub fn set_content(&self, name: &str, content: impl Into<Vec<u8>>) {
         let mut directory = self.directory();
         let file = directory.file(name);
-        directory.files.insert(file, content.into());
+        directory.files.insert(file, Arc::new(content.into()));
     }
 
     fn directory(&self) -> MutexGuard<'_, Directory> {
@@ -113,12 +166,16 @@ impl Directory {
         }
         self.next_file += 1;
         self.names.insert(name.to_owned(), self.next_file);
-        self.files.insert(self.next_file, Vec::new());
+        self.files.insert(self.next_file, Arc::default());
         self.next_file
     }
 }
 
 impl Vfs for MemoryVfs {
+    fn now(&self) -> SystemTime {
+        self.directory().now.unwrap_or_else(SystemTime::now)
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
         let mut directory = self.directory();
         if directory.names.contains_key(name) {
@@ -208,7 +265,7 @@ impl MemoryFile {
 
 impl VfsFile for MemoryFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.with(|directory, file| directory.files.get(&file).map_or(0, Vec::len)) as u64)
+        Ok(self.with(|directory, file| directory.files.get(&file).map_or(0, |c| c.len())) as u64)
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -227,14 +284,24 @@ impl VfsFile for MemoryFile {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.with(|directory, file| {
             let start = usize::try_from(offset).map_err(io::Error::other)?;
-            image::write(directory.files.entry(file).or_default(), start, bytes);
+            let content = Arc::make_mut(directory.files.entry(file).or_default());
+            image::write(content, start, bytes);
             directory.call(Call::Write(file, offset, bytes.into()));
             Ok(())
         })
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.with(|directory, file| directory.call(Call::Sync(file)));
-        Ok(())
+        self.with(|directory, file| {
+            let fails = directory.sync_fails_in == 1;
+            directory.sync_fails_in = directory.sync_fails_in.saturating_sub(1);
+            if fails {
+                directory.sync_failed = true;
+                directory.call(Call::SyncFailed(file));
+                return Err(io::Error::other("the disk failed"));
+            }
+            directory.call(Call::Sync(file));
+            Ok(())
+        })
     }
 }

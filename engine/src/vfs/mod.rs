@@ -1,4 +1,4 @@
-//! The only door to files: one directory, flat, through eight calls.
+//! The only door to files: one directory, flat, through ten calls.
 //!
 //! [`DiskVfs`] is a directory of the operating system. [`MemoryVfs`] is its twin in memory, which
 //! can record every call and build the images that a power loss may leave. Names come from the
@@ -6,10 +6,13 @@
 
 mod disk;
 mod image;
+mod map;
 mod memory;
 
 pub use disk::DiskVfs;
-pub use image::{Call, Loss};
+pub(crate) use disk::{directory_of, open_directory, open_outside};
+pub use image::{Call, CrashModel, Loss};
+pub use map::{Advice, Map};
 pub use memory::MemoryVfs;
 
 use std::{
@@ -17,7 +20,9 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     io,
+    path::Path,
     sync::Arc,
+    time::SystemTime,
 };
 
 /// A flat directory of files. All calls block, and are made from the engine's own threads.
@@ -29,6 +34,10 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>>;
     /// Opens the file `name` for reading and writing.
     fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>>;
+    /// Opens the file `name` for reading alone, where nothing may be written.
+    fn open_read(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
+        self.open(name)
+    }
     /// Gives the file `from` the name `to`, replacing what had it.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes the file `name`.
@@ -40,9 +49,31 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     /// Locks the directory for one handle until the guard is dropped; the error of kind
     /// `WouldBlock` says who has it.
     fn lock(&self) -> io::Result<Box<dyn Any + Send>>;
+    /// The time of day, by which points expire.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+    /// Gives the file `name`, which is complete and never written again, a second name in the
+    /// directory at `directory`: the same name. Where that cannot be done, as by default, it is
+    /// an error, and the caller copies the file.
+    fn link_to(&self, name: &str, directory: &Path) -> io::Result<()> {
+        let _ = (name, directory);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// A number that no other file of this directory has drawn.
     fn unique(&self) -> u64 {
         RandomState::new().hash_one(std::process::id())
+    }
+}
+
+/// Creates the file `name`, in place of one that an attempt that failed could not remove.
+pub(crate) fn create_anew(vfs: &dyn Vfs, name: &str) -> io::Result<Arc<dyn VfsFile>> {
+    match vfs.create(name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            vfs.remove(name)?;
+            vfs.create(name)
+        }
+        created => created,
     }
 }
 
@@ -56,6 +87,11 @@ pub trait VfsFile: Send + Sync + fmt::Debug {
     }
     /// Fills `buffer` from `offset` on; an error if the file ends before.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// The whole content, of a file that is never written again. Read into memory unless the
+    /// implementation can map it.
+    fn map(&self) -> io::Result<Map> {
+        Map::copy_of(self)
+    }
     /// Writes all of `bytes` at `offset`, growing the file if it must.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the content and the length durable. After an error nothing is known of either.

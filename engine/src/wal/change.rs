@@ -5,19 +5,31 @@
 //! 1 create collection u32, name bytes, schema as JSON bytes
 //! 2 remove collection u32
 //! 3 upsert collection u32, count u32, then for each point:
-//!          id, count of vectors u32, for each: present u8 (0 or 1), if present f32s; payload as JSON bytes
+//!          id, when it expires u64 (ms since 1970, or the largest u64), count of vectors u32, for
+//!          each: present u8 (0 or 1), if present f32s; payload as JSON bytes
 //! 4 delete collection u32, count u32, ids
-//! 5 closed
+//! 5 begin  the number of the log file before u64, its length u64; the first record of each file
+//! 6 rename collection u32, name bytes
+//! 7 alias  collection u32, name bytes: it means the collection from now on
+//! 8 unalias  unused u32, name bytes: it means nothing any more
+//! 9 batch  count u32, upserts and deletes as bytes: all or none
+//! 10 alter collection u32, schema and the numbers of its vectors as JSON bytes
 //! id       0 u8, u64 | 1 u8, 16 bytes | 2 u8, bytes
 //! bytes    length u32, then so many; f32s: count u32, then so many f32
 //! ```
 
 use crate::{
-    codec::{DecodeError, Decoded, Decoder, put_bytes, put_f32s, put_u8, put_u32, put_u64},
+    codec::{
+        DecodeError, Decoded, Decoder,
+        id::{MIN_ID_BYTES, put_id},
+        put_bytes, put_f32s, put_u8, put_u32, put_u64,
+    },
+    expiry::Expiry,
     id::{CollectionId, PointId},
     payload::Payload,
     point::Record,
     schema::Schema,
+    shape::Shape,
 };
 use serde_json::{Map, Value};
 
@@ -25,7 +37,12 @@ const CREATE: u8 = 1;
 const REMOVE: u8 = 2;
 const UPSERT: u8 = 3;
 const DELETE: u8 = 4;
-const CLOSED: u8 = 5;
+const BEGIN: u8 = 5;
+const RENAME: u8 = 6;
+const ALIAS: u8 = 7;
+const UNALIAS: u8 = 8;
+const BATCH: u8 = 9;
+const ALTER: u8 = 10;
 
 /// One change to the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,16 +63,71 @@ pub(crate) enum Change {
         collection: CollectionId,
         ids: Vec<PointId>,
     },
-    /// The database was closed, and all before it was synced.
-    Closed,
+    Rename {
+        collection: CollectionId,
+        name: String,
+    },
+    Alter {
+        collection: CollectionId,
+        shape: Shape,
+    },
+    /// A name means a collection from now on, or nothing any more.
+    Alias {
+        alias: String,
+        collection: Option<CollectionId>,
+    },
+    /// Upserts and deletes that count together.
+    Batch(Vec<Change>),
+    /// A log file begins; the one before it, 0 for none, has all its records within `end` bytes.
+    Begin {
+        previous: u64,
+        end: u64,
+    },
 }
 
 impl Change {
-    /// The collection whose points it changes.
+    /// The upserts and deletes in it.
+    pub(crate) fn parts(&self) -> &[Self] {
+        match self {
+            Self::Batch(changes) => changes,
+            change => std::slice::from_ref(change),
+        }
+    }
+
+    /// How many points it writes or deletes.
+    pub(crate) fn points(&self) -> usize {
+        let points = |part: &Self| match part {
+            Self::Upsert { records, .. } => records.len(),
+            Self::Delete { ids, .. } => ids.len(),
+            _ => 0,
+        };
+        self.parts().iter().map(points).sum()
+    }
+
+    /// The ids of these.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &PointId> {
+        self.parts().iter().flat_map(|part| {
+            let (records, ids) = match part {
+                Self::Upsert { records, .. } => (&records[..], &[][..]),
+                Self::Delete { ids, .. } => (&[][..], &ids[..]),
+                _ => (&[][..], &[][..]),
+            };
+            records.iter().map(|record| &record.id).chain(ids)
+        })
+    }
+
+    /// The collection whose points or shape it changes.
     pub(crate) fn collection(&self) -> Option<CollectionId> {
         match self {
-            Self::Upsert { collection, .. } | Self::Delete { collection, .. } => Some(*collection),
-            Self::Create { .. } | Self::Remove { .. } | Self::Closed => None,
+            Self::Upsert { collection, .. }
+            | Self::Delete { collection, .. }
+            | Self::Alter { collection, .. } => Some(*collection),
+            Self::Create { .. }
+            | Self::Remove { .. }
+            | Self::Rename { .. }
+            | Self::Alias { .. }
+            | Self::Batch(_)
+            | Self::Begin { .. } => None,
         }
     }
 
@@ -91,7 +163,32 @@ impl Change {
                 }
                 out
             }
-            Self::Closed => vec![CLOSED],
+            Self::Rename { collection, name } => {
+                let mut out = start(RENAME, *collection);
+                put_bytes(&mut out, name.as_bytes());
+                out
+            }
+            Self::Alter { collection, shape } => {
+                let mut out = start(ALTER, *collection);
+                put_bytes(&mut out, &serde_json::to_vec(shape)?);
+                out
+            }
+            Self::Alias { alias, collection } => {
+                let kind = if collection.is_some() { ALIAS } else { UNALIAS };
+                let mut out = start(kind, collection.unwrap_or_default());
+                put_bytes(&mut out, alias.as_bytes());
+                out
+            }
+            Self::Batch(changes) => {
+                let bodies = changes.iter().map(Self::encode);
+                put_batch(&bodies.collect::<serde_json::Result<Vec<_>>>()?)
+            }
+            Self::Begin { previous, end } => {
+                let mut out = vec![BEGIN];
+                put_u64(&mut out, *previous);
+                put_u64(&mut out, *end);
+                out
+            }
         })
     }
 }
@@ -103,9 +200,20 @@ pub(crate) fn start_upsert(collection: CollectionId, records: usize) -> Vec<u8> 
     out
 }
 
+/// A batch of changes with these bodies.
+pub(crate) fn put_batch(bodies: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = vec![BATCH];
+    put_u32(&mut out, bodies.len() as u32);
+    for body in bodies {
+        put_bytes(&mut out, body);
+    }
+    out
+}
+
 /// Adds a record, and gives the length of its payload as JSON.
 pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) -> serde_json::Result<usize> {
     put_id(out, &record.id);
+    put_u64(out, record.expiry.0);
     put_u32(out, record.vectors.len() as u32);
     for vector in &record.vectors {
         put_u8(out, u8::from(vector.is_some()));
@@ -130,23 +238,6 @@ fn start(kind: u8, collection: CollectionId) -> Vec<u8> {
     out
 }
 
-fn put_id(out: &mut Vec<u8>, id: &PointId) {
-    match id {
-        PointId::Number(number) => {
-            put_u8(out, 0);
-            put_u64(out, *number);
-        }
-        PointId::Uuid(uuid) => {
-            put_u8(out, 1);
-            out.extend_from_slice(uuid.as_bytes());
-        }
-        PointId::Text(text) => {
-            put_u8(out, 2);
-            put_bytes(out, text.as_bytes());
-        }
-    }
-}
-
 impl Change {
     pub(crate) fn decode(body: &[u8]) -> Decoded<Self> {
         let mut decoder = Decoder::new(body);
@@ -160,8 +251,16 @@ impl Change {
 
     fn read(decoder: &mut Decoder<'_>) -> Decoded<Self> {
         let kind = decoder.u8()?;
-        if kind == CLOSED {
-            return Ok(Self::Closed);
+        if kind == BEGIN {
+            return Ok(Self::Begin {
+                previous: decoder.u64()?,
+                end: decoder.u64()?,
+            });
+        }
+        if kind == BATCH {
+            let count = decoder.count(4)?;
+            let parts = (0..count).map(|_| part(decoder.bytes()?));
+            return Ok(Self::Batch(parts.collect::<Decoded<_>>()?));
         }
         let collection = CollectionId(decoder.u32()?);
         Ok(match kind {
@@ -172,6 +271,18 @@ impl Change {
                     .map_err(|_| DecodeError("a schema is not what was expected"))?,
             },
             REMOVE => Self::Remove { collection },
+            RENAME => Self::Rename {
+                collection,
+                name: decoder.str()?.to_owned(),
+            },
+            ALTER => Self::Alter {
+                collection,
+                shape: shape(decoder.bytes()?)?,
+            },
+            ALIAS | UNALIAS => Self::Alias {
+                alias: decoder.str()?.to_owned(),
+                collection: (kind == ALIAS).then_some(collection),
+            },
             UPSERT => {
                 let count = decoder.count(MIN_RECORD_BYTES)?;
                 let records = (0..count)
@@ -184,7 +295,7 @@ impl Change {
             }
             DELETE => {
                 let count = decoder.count(MIN_ID_BYTES)?;
-                let ids = (0..count).map(|_| id(decoder)).collect::<Decoded<_>>()?;
+                let ids = (0..count).map(|_| decoder.id()).collect::<Decoded<_>>()?;
                 Self::Delete { collection, ids }
             }
             _ => return Err(DecodeError("a change is of an unknown kind")),
@@ -192,11 +303,26 @@ impl Change {
     }
 }
 
-const MIN_ID_BYTES: usize = 5;
-const MIN_RECORD_BYTES: usize = MIN_ID_BYTES + 4 + 4;
+fn shape(json: &[u8]) -> Decoded<Shape> {
+    let wrong = DecodeError("a schema is not what was expected");
+    let shape: Shape = serde_json::from_slice(json).map_err(|_| wrong)?;
+    shape.check().map_err(|_| wrong)?;
+    Ok(shape)
+}
+
+const MIN_RECORD_BYTES: usize = MIN_ID_BYTES + 8 + 4 + 4;
+
+/// A change within a batch.
+fn part(body: &[u8]) -> Decoded<Change> {
+    match body.first() {
+        Some(&(UPSERT | DELETE)) => Change::decode(body),
+        _ => Err(DecodeError("a batch holds what is no write of points")),
+    }
+}
 
 fn record(decoder: &mut Decoder<'_>) -> Decoded<Record> {
-    let id = id(decoder)?;
+    let id = decoder.id()?;
+    let expiry = Expiry(decoder.u64()?);
     let vectors = (0..decoder.count(1)?)
         .map(|_| match decoder.u8()? {
             0 => Ok(None),
@@ -210,15 +336,7 @@ fn record(decoder: &mut Decoder<'_>) -> Decoded<Record> {
         id,
         vectors,
         payload: Payload::from(payload),
-    })
-}
-
-fn id(decoder: &mut Decoder<'_>) -> Decoded<PointId> {
-    Ok(match decoder.u8()? {
-        0 => PointId::Number(decoder.u64()?),
-        1 => PointId::Uuid(uuid::Uuid::from_bytes(decoder.array()?)),
-        2 => PointId::from(decoder.str()?),
-        _ => return Err(DecodeError("a point id is of an unknown sort")),
+        expiry,
     })
 }
 
@@ -242,12 +360,13 @@ mod tests {
             id: id.clone(),
             vectors: vec![Some(vec![0.1, -2.5]), None],
             payload: Payload::from(json!({ "x": 0.1, "y": u64::MAX, "z": [null, "q"] })),
+            expiry: Expiry(1_234),
         };
         for change in [
             Change::Create {
                 collection,
                 name: "docs".into(),
-                schema,
+                schema: schema.clone(),
             },
             Change::Remove { collection },
             Change::Upsert {
@@ -258,7 +377,36 @@ mod tests {
                 collection,
                 ids: ids.to_vec(),
             },
-            Change::Closed,
+            Change::Rename {
+                collection,
+                name: "new".into(),
+            },
+            Change::Alter {
+                collection,
+                shape: Shape::new(schema.clone()),
+            },
+            Change::Alias {
+                alias: "live".into(),
+                collection: Some(collection),
+            },
+            Change::Alias {
+                alias: "live".into(),
+                collection: None,
+            },
+            Change::Begin {
+                previous: 7,
+                end: 96,
+            },
+            Change::Batch(vec![
+                Change::Delete {
+                    collection,
+                    ids: ids.to_vec(),
+                },
+                Change::Upsert {
+                    collection: CollectionId(4),
+                    records: ids.iter().map(record).collect(),
+                },
+            ]),
         ] {
             let body = change.encode().unwrap();
             assert_eq!(Change::decode(&body), Ok(change));
@@ -270,7 +418,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in 0u8..7, rest: Vec<u8>) {
+        fn no_bytes_panic(kind in 0u8..11, rest: Vec<u8>) {
             let _ = Change::decode(&[&[kind][..], &rest].concat());
         }
     }

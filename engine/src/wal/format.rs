@@ -1,9 +1,7 @@
 //! Byte layouts of a log file. All numbers are little-endian.
 //!
 //! ```text
-//! file    header (64 bytes), then records, then zeros to the end of the file
-//! header  0 magic "AMPHORA\0"  8 format u32  12 kind u32 (1: log)  16 file id u64
-//!         24 zeros  60 checksum u32 over bytes 0..60
+//! file    header (64 bytes, kind 1), then records, then zeros to the end of the file
 //! record  0 length of body u32  4 checksum of body u32  8 sequence u64
 //!         16 durable u64  24 zero u32  28 checksum u32 over bytes 0..28 and the file id
 //!         32 body, then zeros up to a multiple of 8
@@ -19,62 +17,8 @@
 use crate::codec::{Decoder, checksum, put_u32, put_u64};
 use crate::id::SeqNo;
 
-/// The format that this build writes, and the newest that it reads.
-pub(super) const FORMAT: u32 = 1;
-pub(super) const FILE_HEADER: usize = 64;
 pub(super) const RECORD_HEADER: usize = 32;
-const MAGIC: [u8; 8] = *b"AMPHORA\0";
-const KIND: u32 = 1;
 const ALIGN: usize = 8;
-
-/// The first bytes of a log file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FileHeader {
-    pub(super) file_id: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HeaderError {
-    NotALog,
-    Newer(u32),
-    Damaged,
-}
-
-impl FileHeader {
-    pub(super) fn encode(self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        put_u32(&mut out, FORMAT);
-        put_u32(&mut out, KIND);
-        put_u64(&mut out, self.file_id);
-        out.resize(FILE_HEADER - 4, 0);
-        let sum = checksum(&[&out]);
-        put_u32(&mut out, sum);
-        out
-    }
-
-    pub(super) fn decode(bytes: &[u8; FILE_HEADER]) -> Result<Self, HeaderError> {
-        let mut decoder = Decoder::new(bytes);
-        let damaged = |_| HeaderError::Damaged;
-        if decoder.array::<8>().map_err(damaged)? != MAGIC {
-            return Err(HeaderError::NotALog);
-        }
-        // Before the checksum: a newer format may keep it elsewhere.
-        let format = decoder.u32().map_err(damaged)?;
-        if format > FORMAT {
-            return Err(HeaderError::Newer(format));
-        }
-        let kind = decoder.u32().map_err(damaged)?;
-        let file_id = decoder.u64().map_err(damaged)?;
-        let (covered, sum) = bytes.split_at(FILE_HEADER - 4);
-        if checksum(&[covered]).to_le_bytes() != sum {
-            return Err(HeaderError::Damaged);
-        }
-        if kind != KIND || format != FORMAT {
-            return Err(HeaderError::NotALog);
-        }
-        Ok(Self { file_id })
-    }
-}
 
 /// What stands before the body of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +67,20 @@ pub(super) fn padded(len: usize) -> usize {
 }
 
 /// The name of log file `number`.
-pub(super) fn file_name(number: u64) -> String {
+pub(crate) fn file_name(number: u64) -> String {
     format!("wal-{number:010}.log")
 }
 
 /// The number of the log file of this name.
-pub(super) fn file_number(name: &str) -> Option<u64> {
+pub(crate) fn file_number(name: &str) -> Option<u64> {
     let digits = name.strip_prefix("wal-")?.strip_suffix(".log")?;
     let number = digits.parse().ok()?;
     (file_name(number) == name).then_some(number)
+}
+
+/// Whether a file of this name is a log, or the beginning of one.
+pub(crate) fn is_log(name: &str) -> bool {
+    file_number(name.strip_suffix(".tmp").unwrap_or(name)).is_some()
 }
 
 #[cfg(test)]
@@ -140,10 +89,6 @@ mod tests {
 
     #[test]
     fn headers_are_read_as_they_were_written() {
-        let file = FileHeader { file_id: 77 };
-        let bytes: [u8; FILE_HEADER] = file.encode().try_into().unwrap();
-        assert_eq!(FileHeader::decode(&bytes), Ok(file));
-
         let record = RecordHeader {
             len: 5,
             body_sum: 9,
@@ -172,12 +117,6 @@ mod tests {
             let mut flipped: [u8; RECORD_HEADER] = out.clone().try_into().unwrap();
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(RecordHeader::decode(&flipped, 77), None, "bit {bit}");
-        }
-        let good = FileHeader { file_id: 7 }.encode();
-        for bit in 0..FILE_HEADER * 8 {
-            let mut flipped: [u8; FILE_HEADER] = good.clone().try_into().unwrap();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(FileHeader::decode(&flipped).is_err(), "bit {bit}");
         }
     }
 

@@ -9,6 +9,7 @@ mod format;
 mod recover;
 mod writer;
 
-pub(crate) use change::{Change, put_record, start_upsert};
-pub(crate) use recover::{check_place, open};
+pub(crate) use change::{Change, put_batch, put_record, start_upsert};
+pub(crate) use format::{file_name as log_name, file_number as log_number, is_log};
+pub(crate) use recover::{Plan, open, read, read_closed, remove_garbage};
 pub(crate) use writer::{CommitError, Wal};

@@ -3,17 +3,25 @@
 //! Small groups go into space that was filled with zeros before, so that a sync writes content
 //! alone and no metadata: that halves its time (ext4: 126 against 275 microseconds).
 
-use super::format::{FILE_HEADER, FileHeader, RecordHeader, file_name, padded};
+use super::{
+    change::Change,
+    format::{RecordHeader, file_name, padded},
+};
 use crate::{
-    codec::checksum,
+    codec::{
+        checksum,
+        header::{FileHeader, FileKind},
+    },
     error::{Error, Result},
     id::SeqNo,
-    vfs::{Vfs, VfsFile},
+    vfs::{Vfs, VfsFile, create_anew},
 };
 use std::{io, sync::Arc};
 
-/// How much is filled with zeros ahead of the end.
+/// The most that is filled with zeros ahead of the end.
 const PREPARED: usize = 1 << 20;
+/// How much room for a group is kept for the next.
+const KEPT: usize = 2 << 20;
 /// Groups larger than this are not worth preparing for: they pay for their metadata themselves.
 const SMALL: usize = 64 << 10;
 
@@ -21,12 +29,15 @@ const SMALL: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Wal {
     file: Arc<dyn VfsFile>,
+    number: u64,
     name: String,
     file_id: u64,
     /// The last sequence number given out, never again.
     last: SeqNo,
-    /// Where the next record starts. All before it is durable.
+    /// Where the next record starts.
     end: u64,
+    /// All before this is durable.
+    synced: u64,
     /// The length of the file; zeros between `end` and here.
     len: u64,
     /// So many bytes behind `end` may hold what a failed write left.
@@ -47,29 +58,69 @@ pub(crate) enum CommitError {
     NotSynced(Error),
 }
 
+impl CommitError {
+    /// What went wrong, whatever is known of the outcome.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::NotWritten(error) | Self::Remains(error) | Self::NotSynced(error) => error,
+        }
+    }
+}
+
 impl Wal {
-    /// Creates log file `number`. It has its name only once its header is durable.
-    pub(super) fn create(vfs: &dyn Vfs, number: u64, last: SeqNo) -> Result<Self> {
+    /// Creates log file `number`, to follow the `previous` one, which ends there for ever. It has
+    /// its name only once its beginning is durable.
+    pub(super) fn create(
+        vfs: &dyn Vfs,
+        number: u64,
+        last: SeqNo,
+        previous: (u64, u64),
+    ) -> Result<Self, CommitError> {
         let name = file_name(number);
         let temporary = format!("{name}.tmp");
-        let create = || {
-            let file_id = vfs.unique();
-            let file = vfs.create(&temporary)?;
-            file.write_all_at(&FileHeader { file_id }.encode(), 0)?;
+        let file_id = vfs.unique();
+        let failed = |error| Error::io(format_args!("creating {name}"), error);
+        let (previous, end) = previous;
+        let begin = Change::Begin { previous, end };
+        let body = begin
+            .encode()
+            .map_err(|error| CommitError::NotWritten(failed(error.into())))?;
+        let header = FileHeader {
+            kind: FileKind::Log,
+            file_id,
+        }
+        .encode();
+        let mut bytes = header.clone();
+        let last = last.next();
+        put(&mut bytes, &body, last, header.len() as u64, file_id);
+        let prepare = || {
+            let file = create_anew(vfs, &temporary)?;
+            file.write_all_at(&bytes, 0)?;
             file.sync()?;
-            vfs.rename(&temporary, &name)?;
-            vfs.sync_dir()?;
-            Ok((file, file_id))
+            Ok(file)
         };
-        let (file, file_id) =
-            create().map_err(|error| Error::io(format_args!("creating {name}"), error))?;
-        let end = FILE_HEADER as u64;
-        Ok(Self::at(file, name, file_id, last, end, end))
+        let file = prepare().map_err(|error| {
+            let _ = vfs.remove(&temporary);
+            CommitError::NotWritten(failed(error))
+        })?;
+        let named = vfs.rename(&temporary, &name).and_then(|()| vfs.sync_dir());
+        named.map_err(|error| CommitError::NotSynced(failed(error)))?;
+        let end = bytes.len() as u64;
+        Ok(Self::at(file, number, file_id, last, end, end))
+    }
+
+    /// Ends this file, all of which is durable, and goes on in the next.
+    pub(crate) fn rotate(&mut self, vfs: &dyn Vfs) -> Result<(), CommitError> {
+        debug_assert!(self.group.is_empty(), "a group belongs to one file");
+        self.erase_remains()?;
+        self.sync()?;
+        *self = Self::create(vfs, self.number + 1, self.last, (self.number, self.end))?;
+        Ok(())
     }
 
     pub(super) fn at(
         file: Arc<dyn VfsFile>,
-        name: String,
+        number: u64,
         file_id: u64,
         last: SeqNo,
         end: u64,
@@ -77,10 +128,12 @@ impl Wal {
     ) -> Self {
         Self {
             file,
-            name,
+            number,
+            name: file_name(number),
             file_id,
             last,
             end,
+            synced: end,
             len,
             remains: 0,
             group: Vec::new(),
@@ -90,16 +143,7 @@ impl Wal {
     /// Adds a record to the group. It is durable when [`commit`](Self::commit) succeeds.
     pub(crate) fn push(&mut self, body: &[u8]) -> SeqNo {
         self.last = self.last.next();
-        RecordHeader {
-            len: body.len() as u32,
-            body_sum: checksum(&[body]),
-            seq: self.last,
-            durable: self.end,
-        }
-        .encode(self.file_id, &mut self.group);
-        self.group.extend_from_slice(body);
-        let padded = padded(self.group.len());
-        self.group.resize(padded, 0);
+        put(&mut self.group, body, self.last, self.synced, self.file_id);
         self.last
     }
 
@@ -113,17 +157,24 @@ impl Wal {
         self.last
     }
 
-    /// Bytes of the log that hold records.
-    pub(crate) fn durable_len(&self) -> u64 {
+    /// The number of the file that is written now.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes of it that hold records.
+    pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
-    /// Writes the group and makes it durable. It is empty again afterwards, come what may.
-    pub(crate) fn commit(&mut self) -> Result<(), CommitError> {
+    /// Writes the group, and makes it durable if that is asked. It is empty again afterwards, come
+    /// what may.
+    pub(crate) fn commit(&mut self, durable: bool) -> Result<(), CommitError> {
         let committed = self.write_group();
         self.group.clear();
-        self.group.shrink_to(SMALL);
-        committed
+        self.group.shrink_to(KEPT);
+        committed?;
+        if durable { self.sync() } else { Ok(()) }
     }
 
     fn write_group(&mut self) -> Result<(), CommitError> {
@@ -139,9 +190,22 @@ impl Wal {
                 Err(_) => CommitError::Remains(error),
             });
         }
-        self.sync()?;
         self.end += self.group.len() as u64;
         self.len = self.len.max(self.end);
+        Ok(())
+    }
+
+    /// Whether all that was written is durable.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced == self.end
+    }
+
+    /// Makes durable what was written.
+    pub(crate) fn sync(&mut self) -> Result<(), CommitError> {
+        if self.synced < self.end {
+            self.sync_file()?;
+            self.synced = self.end;
+        }
         Ok(())
     }
 
@@ -156,12 +220,13 @@ impl Wal {
             self.file.write_all_at(&zeros, self.end)
         };
         erase().map_err(|error| CommitError::NotWritten(self.failed("clearing", error)))?;
-        self.sync()?;
+        self.sync_file()?;
+        self.synced = self.end;
         self.remains = 0;
         Ok(())
     }
 
-    fn sync(&self) -> Result<(), CommitError> {
+    fn sync_file(&self) -> Result<(), CommitError> {
         self.file
             .sync()
             .map_err(|error| CommitError::NotSynced(self.failed("syncing", error)))
@@ -178,8 +243,24 @@ impl Wal {
         if needed <= self.len || self.group.len() > SMALL {
             return Ok(());
         }
-        self.file.write_all_at(&vec![0; PREPARED], self.len)?;
-        self.len += PREPARED as u64;
+        // As much as there is already: a small log stays small.
+        let more = self.len.clamp(SMALL as u64, PREPARED as u64);
+        self.file.write_all_at(&vec![0; more as usize], self.len)?;
+        self.len += more;
         Ok(())
     }
+}
+
+/// Adds a record, padded, to `out`.
+fn put(out: &mut Vec<u8>, body: &[u8], seq: SeqNo, durable: u64, file_id: u64) {
+    let start = out.len();
+    RecordHeader {
+        len: body.len() as u32,
+        body_sum: checksum(&[body]),
+        seq,
+        durable,
+    }
+    .encode(file_id, out);
+    out.extend_from_slice(body);
+    out.resize(start + padded(out.len() - start), 0);
 }

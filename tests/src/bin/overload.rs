@@ -8,16 +8,17 @@ use amphora::{
     Collection, Database, ErrorKind, Lane, Metric, Op, Options, Outcome, Point, PointId,
     PoolOptions, Pools, Query, Schema, Vector, vfs::MemoryVfs,
 };
-use amphora_tests::{faults::FaultyVfs, random::Random, report::Figure};
+use amphora_tests::{
+    faults::FaultyVfs,
+    process::{Growth, resident},
+    random::Random,
+    report::Figure,
+};
 use amphora_tokio::TokioExecutor;
 use std::{
     collections::BTreeSet,
     env,
     process::{Command, ExitCode},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
     thread,
     time::{Duration, Instant},
 };
@@ -214,7 +215,7 @@ struct Answer {
 
 /// Makes all callers, each a task with an operation of its own, and awaits them.
 async fn crowd<T: Send + 'static>(load: Load, make: impl Fn(u64) -> Op<T>) -> Answers {
-    let growth = Growth::begin();
+    let growth = Growth::begin(resident);
     let mut tasks = JoinSet::new();
     for caller in 0..load.callers {
         // From a tenth of the longest on, in no order.
@@ -276,45 +277,4 @@ impl Answers {
             .iter()
             .all(|figure| figure.met != Some(false))
     }
-}
-
-/// Watches how far the resident memory of this process grows.
-struct Growth {
-    before: u64,
-    most: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
-}
-
-impl Growth {
-    fn begin() -> Self {
-        let before = resident();
-        let (most, over) = (
-            Arc::new(AtomicU64::new(before)),
-            Arc::<AtomicBool>::default(),
-        );
-        let watch = (Arc::clone(&most), Arc::clone(&over));
-        thread::spawn(move || {
-            let (most, over) = watch;
-            while !over.load(Ordering::Relaxed) {
-                most.fetch_max(resident(), Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(2));
-            }
-        });
-        Self { before, most, over }
-    }
-
-    /// By how many MiB it grew at most.
-    fn end(&self) -> f64 {
-        self.over.store(true, Ordering::Relaxed);
-        let most = self.most.load(Ordering::Relaxed).max(resident());
-        (most - self.before.min(most)) as f64 / f64::from(1 << 20)
-    }
-}
-
-/// Bytes of resident memory; 0 where the system does not say.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
-    kilobytes.unwrap_or(0) * 1_024
 }

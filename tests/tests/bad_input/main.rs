@@ -74,6 +74,7 @@ fn options() -> Options {
     Options {
         limits: Limits {
             collections: 3,
+            snapshots: 2,
             batch_points: 1_000,
             batch_bytes: 256 << 10,
             payload_bytes: 64 << 10,
@@ -112,7 +113,13 @@ fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     while let Some(path) = open.pop() {
         for entry in fs::read_dir(path).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            if path.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                found.insert(
+                    path.display().to_string(),
+                    target.into_os_string().into_encoded_bytes(),
+                );
+            } else if path.is_dir() {
                 found.insert(path.display().to_string(), Vec::new());
                 open.push(path);
             } else {

@@ -129,6 +129,35 @@ fn a_log_that_is_none() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_in_place_of_a_file_is_not_followed() {
+    use std::os::unix::fs::symlink;
+    let (directory, path, _) = database();
+    let db = amphora_blocking::open(&path).unwrap();
+    db.optimize().wait().unwrap();
+    db.close().wait().unwrap();
+    let outside = directory.path().join("outside");
+    let files: Vec<_> = fs::read_dir(&path)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 4, "a lock, a log, a manifest and a segment");
+    for file in files {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let says = if name == "LOCK" { "locking" } else { name };
+        fs::rename(&file, &outside).unwrap();
+        symlink(&outside, &file).unwrap();
+        refused(&path, Options::default(), ErrorKind::Io, &[says]);
+        fs::remove_file(&file).unwrap();
+        fs::rename(&outside, &file).unwrap();
+    }
+    fs::remove_file(path.join("LOCK")).unwrap();
+    symlink(&outside, path.join("LOCK")).unwrap();
+    refused(&path, Options::default(), ErrorKind::Io, &["locking"]);
+    assert!(!outside.exists(), "a file was created elsewhere");
+}
+
 #[test]
 fn a_foreign_directory_is_left_as_it_was() {
     let directory = tempfile::tempdir().unwrap();

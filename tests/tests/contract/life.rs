@@ -21,7 +21,7 @@ pub(crate) async fn collections(way: Way, path: PathBuf) {
     assert_eq!(kind(again), ErrorKind::AlreadyExists);
 
     let first = way.finish(db.collection("first")).await.unwrap();
-    assert_eq!(first.schema(), &schema());
+    assert_eq!(first.schema(), schema());
     way.finish(first.upsert(points(0..5))).await.unwrap();
     let unknown = way.finish(db.collection("fourth")).await;
     assert_eq!(kind(unknown), ErrorKind::NotFound);
@@ -84,7 +84,7 @@ pub(crate) async fn reopening(way: Way, path: PathBuf) {
     let db = way.open(&path).await.unwrap();
     assert_eq!(way.finish(db.collections()).await.unwrap(), ["docs"]);
     let docs = way.finish(db.collection("docs")).await.unwrap();
-    assert_eq!(docs.schema(), &schema());
+    assert_eq!(docs.schema(), schema());
     let found = way.collect(docs.scroll()).await.unwrap();
     let expected = points((0..600).filter(|n| n % 3 != 0));
     assert_eq!(found, expected);

@@ -342,7 +342,7 @@ fn threads(source: &Source) -> Breaches {
     rooms(source, THREADS, |inside| {
         inside.starts_with("pool/")
             || inside.starts_with("executor/")
-            || inside == "collection/committer.rs"
+            || ["collection/committer.rs", "collection/reader.rs"].contains(&inside)
     })
 }
 

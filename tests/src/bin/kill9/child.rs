@@ -1,9 +1,10 @@
 //! The child: writes from several threads, and says what was answered, until it is killed.
 
-use crate::plan::{Planned, THREADS, planned, point, schema};
+use crate::plan::{Planned, THREADS, open, planned, point, schema};
 use amphora::{Collection, Database, Result};
 use std::{
     io::Write,
+    path::Path,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     thread::{self, ScopedJoinHandle},
@@ -18,7 +19,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
             .expect("the parent passes numbers")
     };
     let (seed, close_after) = (number(1), number(2));
-    let db = match Database::builder(&arguments[0]).open().wait() {
+    let db = match open(Path::new(&arguments[0])) {
         Ok(db) => db,
         Err(error) => {
             eprintln!("the child cannot open the database: {error}");
@@ -63,7 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 }
 
 /// One write for the line, so that a kill tears none.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     // Without a parent there is nobody to tell.
     let _ = out.write_all(format!("{line}\n").as_bytes());

@@ -1,16 +1,16 @@
 //! The parent: kills one child after another, and compares what each left with what it had said.
 
 use crate::{
-    Settings,
-    plan::{Expected, SHARED, THREADS, found, planned, schema},
+    Wanted,
+    plan::{Expected, SHARED, THREADS, found, open, planned, schema},
 };
-use amphora::{Database, ErrorKind, Options};
+use amphora::ErrorKind;
 use amphora_tests::{random::Random, report::Figure};
 use std::{
     env, fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ const LOG_BYTES: u64 = 8 << 20;
 const OPENING: Duration = Duration::from_secs(20);
 
 pub(crate) struct Parent {
-    settings: Settings,
+    wanted: Wanted,
     random: Random,
     home: Home,
     /// How long the last child took to open the database.
@@ -63,10 +63,7 @@ struct Ended {
 impl Home {
     fn new(seed: u64) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let db = Database::builder(directory.path())
-            .open()
-            .wait()
-            .expect("a new database");
+        let db = open(directory.path()).expect("a new database");
         for name in SHARED {
             db.create_collection(name, schema())
                 .wait()
@@ -104,22 +101,22 @@ impl Home {
 }
 
 impl Parent {
-    pub(crate) fn new(settings: Settings) -> Self {
-        eprintln!("seed {}", settings.seed);
+    pub(crate) fn new(wanted: Wanted) -> Self {
         Self {
-            random: Random(settings.seed),
-            home: Home::new(settings.seed),
-            settings,
+            random: Random(wanted.seed),
+            home: Home::new(wanted.seed),
+            wanted,
             opening: Duration::from_millis(10),
             tally: Tally::default(),
         }
     }
 
-    pub(crate) fn run(mut self) -> ExitCode {
+    /// Kills one child after another, and says whether nothing was lost.
+    pub(crate) fn run(mut self) -> bool {
         let started = Instant::now();
-        while match self.settings.duration {
+        while match self.wanted.duration {
             Some(duration) => started.elapsed() < duration,
-            None => self.tally.cycles < self.settings.cycles,
+            None => self.tally.cycles < self.wanted.cycles,
         } {
             self.cycle();
         }
@@ -165,11 +162,8 @@ impl Parent {
                 cycles,
             ),
         ];
-        let missed = figures
-            .map(Figure::print)
-            .iter()
-            .any(|figure| figure.met == Some(false));
-        ExitCode::from(u8::from(missed))
+        let figures = figures.map(Figure::print);
+        figures.iter().all(|figure| figure.met != Some(false))
     }
 
     /// One child, its end, and a look at what it left.
@@ -180,7 +174,7 @@ impl Parent {
         self.tally.closed += u64::from(ended.closed);
         let acknowledged = ended.acknowledged.iter().zip(&self.home.done);
         self.tally.acknowledged += acknowledged.map(|(now, before)| now - before).sum::<u64>();
-        if self.settings.plant {
+        if self.wanted.plant {
             // One may have been under way and some change nothing; not all of so many.
             ended.acknowledged[0] += 5;
         }
@@ -251,12 +245,7 @@ impl Parent {
         // On a copy the next child is the first to see what the kill left.
         let copy = (self.random.below(2) == 0).then(|| copy(self.home.directory.path()));
         let place = copy.as_ref().unwrap_or(&self.home.directory).path();
-        let options = Options {
-            lock_timeout: Duration::from_secs(5),
-            ..Options::default()
-        };
-        let opened = Database::builder(place).options(options).open().wait();
-        let found = opened.and_then(|db| {
+        let found = open(place).and_then(|db| {
             let found = found(&db)?;
             db.close().wait()?;
             Ok(found)
@@ -327,7 +316,7 @@ impl Parent {
     fn leave_behind(&mut self) {
         let next = Home::new(self.random.draw());
         let home = std::mem::replace(&mut self.home, next);
-        if !self.settings.plant {
+        if !self.wanted.plant {
             eprintln!("the directory is kept: {}", home.directory.keep().display());
         }
     }

@@ -1,9 +1,12 @@
 //! What each operation writes, from its number alone, and what must be there after so many.
 
 use amphora::{Database, Metric, Point, PointId, Result, Schema, Vector};
-use amphora_tests::random::Random;
+use amphora_tests::{
+    opening::{self, Memory},
+    random::Random,
+};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 /// The threads of a child.
 pub(crate) const THREADS: u64 = 4;
@@ -61,6 +64,12 @@ pub(crate) fn point(id: u64, n: u64) -> Point {
         "n": n,
         "text": "x".repeat(random.below(400) as usize),
     }))
+}
+
+/// Opens a database with so little memory that kills hit flushes and merges.
+pub(crate) fn open(path: &Path) -> Result<Database> {
+    let options = opening::options(Memory::Tiny);
+    Database::builder(path).options(options).open().wait()
 }
 
 pub(crate) fn schema() -> Schema {

@@ -1,0 +1,504 @@
+//! Points on disk: one immutable file for each segment, its deletes beside it.
+//!
+//! [`write`] makes a segment from a [`Source`]: a memtable that is full, or segments that are
+//! merged. [`Segment`] reads it through a map, checking each chunk when it is first touched, so
+//! that opening costs the same for any size. Nothing here ever changes a file, decides which
+//! files there are, or asks whether a row is live: that is the version's work, with [`Deletes`].
+
+#[cfg(target_endian = "big")]
+compile_error!("vectors are read in place, and files are little-endian");
+
+mod deletes;
+mod format;
+mod ids;
+mod missed;
+mod output;
+mod payloads;
+mod reader;
+mod sections;
+mod tombstones;
+mod vectors;
+mod writer;
+
+pub(crate) use deletes::Deletes;
+pub(crate) use missed::{read_missed, write_missed};
+pub(crate) use payloads::PayloadReader;
+pub(crate) use reader::Segment;
+pub(crate) use tombstones::{read_deletes, write_deletes};
+pub(crate) use writer::{Source, VectorShape, write};
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        format::{CHUNK, Directory, FOOTER, Footer, Kind, directory_sum},
+        writer::SegmentMeta,
+        *,
+    };
+    use crate::{
+        cancel::Cancel,
+        codec::checksum,
+        error::{ErrorKind, Result},
+        expiry::Expiry,
+        id::PointId,
+        payload::Payload,
+        vfs::{MemoryVfs, Vfs},
+    };
+    use proptest::prelude::*;
+    use serde_json::{Map, Value, json};
+    use std::{collections::BTreeMap, fmt::Debug, ops::Range};
+
+    const NAME: &str = "segment-1";
+    const SHAPES: [VectorShape; 3] = [shape(0, 3), shape(4, 1), shape(7, 5)];
+
+    const fn shape(number: u32, dimensions: u32) -> VectorShape {
+        VectorShape { number, dimensions }
+    }
+
+    /// What a segment is made from, and compared with.
+    #[derive(Clone, Debug, Default)]
+    struct Model(Vec<Row>);
+
+    #[derive(Clone, Debug)]
+    struct Row {
+        id: PointId,
+        vectors: BTreeMap<u32, (Vec<f32>, f32)>,
+        payload: Payload,
+        expiry: Expiry,
+    }
+
+    impl Source for Model {
+        fn rows(&self) -> u32 {
+            self.0.len() as u32
+        }
+
+        fn id(&mut self, row: u32) -> Result<PointId> {
+            Ok(self.0[row as usize].id.clone())
+        }
+
+        fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+            let vector = self.0[row as usize].vectors.get(&number);
+            Ok(vector.map(|(values, scale)| (&values[..], *scale)))
+        }
+
+        fn expiry(&mut self, row: u32) -> Result<Expiry> {
+            Ok(self.0[row as usize].expiry)
+        }
+
+        fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
+            let payload = self.0[row as usize].payload.checked()?;
+            serde_json::to_writer(out, payload).unwrap();
+            Ok(())
+        }
+    }
+
+    fn build(model: &Model) -> (MemoryVfs, SegmentMeta) {
+        let vfs = MemoryVfs::new();
+        let mut source = model.clone();
+        let meta = write(&vfs, NAME, &SHAPES, &mut source, &Cancel::default()).unwrap();
+        (vfs, meta)
+    }
+
+    fn with_content(content: &[u8]) -> MemoryVfs {
+        let vfs = MemoryVfs::new();
+        vfs.set_content(NAME, content);
+        vfs
+    }
+
+    /// The answer, or an error that names the damage.
+    fn right<T: PartialEq + Debug>(found: Result<T>, expected: &T) -> bool {
+        match found {
+            Ok(found) => {
+                assert_eq!(found, *expected);
+                true
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupted, "{error}");
+                assert_eq!(error.location().unwrap().0, NAME);
+                false
+            }
+        }
+    }
+
+    /// Whether every read gives what the model has; those that do not give an error.
+    fn reads_right(segment: &Segment, model: &Model) -> bool {
+        let mut all = true;
+        let mut payloads = segment.payloads();
+        for (row, expected) in (0..).zip(&model.0) {
+            all &= right(segment.id(row), &expected.id);
+            all &= right(segment.find(&expected.id), &Some(row));
+            all &= right(segment.expiry(row), &expected.expiry);
+            all &= right(segment.payload(row), &expected.payload);
+            all &= right(payloads.payload(row), &expected.payload);
+            for number in [0, 4, 7, 8] {
+                let vector = expected.vectors.get(&number);
+                let vector = vector.map(|(values, scale)| (&values[..], *scale));
+                all &= right(segment.vector(row, number), &vector);
+            }
+        }
+        for absent in [PointId::from("absent"), PointId::from(u64::MAX)] {
+            all &= right(segment.find(&absent), &None);
+        }
+        let rows = segment.rows();
+        for (number, range) in [(0, 0..rows), (4, 1..rows), (7, 0..u32::MAX), (8, 0..rows)] {
+            all &= scans_right(segment, model, number, range);
+        }
+        all
+    }
+
+    fn scans_right(segment: &Segment, model: &Model, number: u32, range: Range<u32>) -> bool {
+        let mut found = Vec::new();
+        let mut visit = |row: u32, values: &[f32], scale| found.push((row, values.to_vec(), scale));
+        let scanned = segment.scan(number, range.clone(), &mut visit);
+        let rows = (0..).zip(&model.0).filter(|(row, _)| range.contains(row));
+        let expected: Vec<_> = rows
+            .filter_map(|(row, expected)| {
+                let (values, scale) = expected.vectors.get(&number)?.clone();
+                Some((row, values, scale))
+            })
+            .collect();
+        assert!(expected.starts_with(&found), "what is visited is right");
+        right(scanned.map(|()| found.len()), &expected.len())
+    }
+
+    fn any_id(sorts: u8) -> impl Strategy<Value = PointId> {
+        (0..sorts, 0u64..5_000, "[a-z]{1,200}").prop_map(|(sort, number, text)| match sort {
+            0 => PointId::from(number),
+            1 => uuid::Uuid::from_u128(u128::from(number) << 70).into(),
+            _ => PointId::from(format!("{number}{text}")),
+        })
+    }
+
+    fn any_payload() -> impl Strategy<Value = Payload> {
+        let text = prop_oneof![
+            8 => "[a-zA-Z ]{0,80}",
+            1 => (3_000usize..9_000).prop_map(|len| "long ".repeat(len / 5)),
+        ];
+        let map = prop::collection::btree_map("[a-d]", text, 0..3);
+        map.prop_map(|map| {
+            let map: Map<_, _> = map
+                .into_iter()
+                .map(|(key, text)| (key, Value::from(text)))
+                .collect();
+            Payload::from(map)
+        })
+    }
+
+    fn any_vectors() -> impl Strategy<Value = BTreeMap<u32, (Vec<f32>, f32)>> {
+        // The first is always there, the last rarely, the scale of the second always 1.
+        (-1e3f32..1e3, any::<bool>(), 0u8..20).prop_map(|(x, second, third)| {
+            let mut vectors = BTreeMap::from([(0, (vec![x, -x, 1.0], x + 1e4))]);
+            if second {
+                vectors.insert(4, (vec![x], 1.0));
+            }
+            if third == 0 {
+                vectors.insert(7, (vec![x, 0.0, x, -0.0, x], 0.5));
+            }
+            vectors
+        })
+    }
+
+    fn any_model(rows: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Model> {
+        let rows = rows.into();
+        (1u8..=3).prop_flat_map(move |sorts| {
+            let expiry = prop_oneof![20 => Just(Expiry::NEVER), 1 => (0u64..9).prop_map(Expiry)];
+            let row = (any_vectors(), any_payload(), expiry);
+            prop::collection::btree_map(any_id(sorts), row, rows.clone()).prop_map(|rows| {
+                let row = |(id, (vectors, payload, expiry))| Row {
+                    id,
+                    vectors,
+                    payload,
+                    expiry,
+                };
+                Model(rows.into_iter().map(row).collect())
+            })
+        })
+    }
+
+    /// Small, with something in every section, ids of every sort, and units of both sorts.
+    fn small(only_numbers: bool) -> Model {
+        let row = |number: u64| {
+            let id = match number % 3 {
+                1 if !only_numbers => PointId::from(format!("text-{number}")),
+                2 if !only_numbers => uuid::Uuid::from_u128(u128::from(number)).into(),
+                _ => PointId::from(number * 7),
+            };
+            let x = number as f32;
+            let mut vectors = BTreeMap::from([(0, (vec![x, 1.0, 2.0], 0.5))]);
+            if number.is_multiple_of(2) {
+                vectors.insert(4, (vec![x], 1.0));
+            }
+            let payload = match number {
+                3 => json!({}),
+                _ => json!({ "n": number, "text": "a b a b a b a b ".repeat(3) }),
+            };
+            Row {
+                id,
+                vectors,
+                payload: payload.into(),
+                expiry: if number == 5 {
+                    Expiry(7)
+                } else {
+                    Expiry::NEVER
+                },
+            }
+        };
+        Model((0..9).map(row).collect())
+    }
+
+    fn directory(content: &[u8]) -> (Footer, Directory) {
+        let footer = content.last_chunk::<FOOTER>().unwrap();
+        let footer = Footer::decode(footer, content.len() as u64).unwrap();
+        let start = footer.directory_offset as usize;
+        let directory = &content[start..content.len() - FOOTER];
+        let directory = Directory::decode(directory, &footer).unwrap();
+        (footer, directory)
+    }
+
+    /// Gives the file this directory and checksums that agree with what it holds.
+    fn seal(content: &mut Vec<u8>, mut directory: Directory, mut footer: Footer, len: Option<u64>) {
+        content.truncate(content.len() - FOOTER - footer.directory_len as usize);
+        for section in &mut directory.sections {
+            let range = |start: u64, len: u64| {
+                let end = start.checked_add(len)?;
+                Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
+            };
+            let bytes = range(section.offset, section.len).and_then(|r| content.get(r));
+            let chunks = bytes.unwrap_or_default().chunks(CHUNK);
+            let table: Vec<u8> = chunks.flat_map(|c| checksum(&[c]).to_le_bytes()).collect();
+            section.table_sum = checksum(&[&table]);
+            let place = range(section.table_offset, table.len() as u64);
+            if let Some(place) = place.and_then(|place| content.get_mut(place)) {
+                place.copy_from_slice(&table);
+            }
+        }
+        let directory = directory.encode();
+        footer.directory_sum = directory_sum(&directory, footer.file_id);
+        footer.directory_len = directory.len() as u32;
+        footer.file_len = (content.len() + directory.len() + FOOTER) as u64;
+        footer.file_len = len.unwrap_or(footer.file_len);
+        content.extend(directory);
+        content.extend(footer.encode());
+    }
+
+    fn open(content: &[u8]) -> Result<Segment> {
+        Segment::open(&with_content(content), NAME)
+    }
+
+    /// Reads everything there is; only a panic is wrong.
+    fn read_everything(segment: &Segment) {
+        let rows = segment.rows().min(50);
+        for row in 0..rows {
+            if let Ok(id) = segment.id(row) {
+                let _ = segment.find(&id);
+            }
+            let _ = segment.payload(row);
+            for shape in SHAPES {
+                let _ = segment.vector(row, shape.number);
+                let _ = segment.scan(shape.number, row..row + 3, &mut |_, _, _| {});
+            }
+        }
+        let _ = segment.find(&PointId::from("absent"));
+        let _ = segment.verify(&Cancel::default());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_was_written_is_read(model in any_model(0..120)) {
+            let (vfs, meta) = build(&model);
+            let segment = Segment::open(&vfs, NAME).unwrap();
+            prop_assert_eq!(segment.rows() as usize, model.0.len());
+            prop_assert_eq!((segment.rows(), segment.file_len(), segment.file_id()), (meta.rows, meta.bytes, meta.file_id));
+            prop_assert!(reads_right(&segment, &model));
+            prop_assert!(segment.verify(&Cancel::default()).unwrap().is_empty());
+            for shape in SHAPES {
+                let has = model.0.iter().any(|row| row.vectors.contains_key(&shape.number));
+                prop_assert_eq!(segment.dimensions(shape.number), has.then_some(shape.dimensions));
+            }
+            let last = segment.rows();
+            prop_assert_eq!(segment.id(last).unwrap_err().kind(), ErrorKind::InvalidInput);
+            prop_assert_eq!(segment.payload(last).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+
+        /// Checksums tell damage, not intent: what they vouch for is bounded all the same.
+        #[test]
+        fn hostile_content_with_sound_checksums_is_harmless(
+            only_numbers: bool,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 1..6),
+        ) {
+            let (vfs, _) = build(&small(only_numbers));
+            let mut content = vfs.content(NAME).unwrap();
+            let (footer, directory) = directory(&content);
+            let end = directory.sections.last().map_or(0, |s| s.offset + s.len) as usize;
+            for (at, value) in changes {
+                // Aligned, so that whole fields change, and often to what is almost right.
+                let at = 64 + at.index((end - 68) / 4) * 4;
+                let value = if value % 3 == 0 { value } else { value % 64 };
+                content[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            seal(&mut content, directory, footer, None);
+            if let Ok(segment) = open(&content) {
+                read_everything(&segment);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_around_the_borders_of_chunks_are_read() {
+        let per_chunk = (CHUNK / 8) as u64;
+        for rows in [0, 1, per_chunk - 1, per_chunk, per_chunk + 1, 3 * per_chunk] {
+            let row = |number: u64| Row {
+                id: PointId::from(number << 40),
+                vectors: BTreeMap::from([(7, (vec![number as f32; 5], 1.0))]),
+                payload: json!({ "number": number }).into(),
+                expiry: Expiry::NEVER,
+            };
+            let model = Model((0..rows).map(row).collect());
+            let (vfs, _) = build(&model);
+            let segment = Segment::open(&vfs, NAME).unwrap();
+            assert!(reads_right(&segment, &model), "{rows} rows");
+            assert!(segment.verify(&Cancel::default()).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn every_flipped_byte_is_seen_or_harmless_and_nothing_is_read_wrong() {
+        for only_numbers in [true, false] {
+            let model = small(only_numbers);
+            let good = build(&model).0.content(NAME).unwrap();
+            let (_, directory) = directory(&good);
+            let mut end = 64;
+            let mut padding = Vec::new();
+            for section in &directory.sections {
+                padding.push(end..section.offset as usize);
+                end = (section.offset + section.len) as usize;
+            }
+            for at in 0..good.len() {
+                let mut content = good.clone();
+                content[at] ^= 1 << (at % 8);
+                let is_padding = padding.iter().any(|range| range.contains(&at));
+                match open(&content) {
+                    Ok(segment) => {
+                        reads_right(&segment, &model);
+                        let flaws = segment.verify(&Cancel::default()).unwrap();
+                        assert_eq!(flaws.is_empty(), is_padding, "byte {at}: {flaws:?}");
+                        assert!(flaws.iter().all(|flaw| flaw.location().is_some()));
+                    }
+                    Err(error) => {
+                        let newer = at < 12 && error.kind() == ErrorKind::Unsupported;
+                        assert!(newer || error.kind() == ErrorKind::Corrupted, "{error}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_truncated_or_lengthened_file_opens() {
+        let good = build(&small(false)).0.content(NAME).unwrap();
+        for len in 0..good.len() {
+            assert_eq!(open(&good[..len]).unwrap_err().kind(), ErrorKind::Corrupted);
+        }
+        for more in [1, 8, 64, 4_096] {
+            let long = [&good[..], &vec![0; more]].concat();
+            assert_eq!(open(&long).unwrap_err().kind(), ErrorKind::Corrupted);
+        }
+        let behind = [&good[..], &good].concat();
+        assert!(open(&behind).is_err());
+    }
+
+    #[test]
+    fn hostile_directories_with_sound_checksums_are_refused() {
+        let good = build(&small(false)).0.content(NAME).unwrap();
+        let refused = |change: &dyn Fn(&mut Directory, &mut Footer)| {
+            let (mut footer, mut directory) = directory(&good);
+            let mut content = good.clone();
+            let old_len = footer.directory_len;
+            change(&mut directory, &mut footer);
+            let lied = (footer.file_len != good.len() as u64).then_some(footer.file_len);
+            let (rows, offset) = (footer.rows, footer.directory_offset);
+            footer.directory_len = old_len;
+            seal(
+                &mut content,
+                directory,
+                Footer {
+                    rows,
+                    directory_offset: offset,
+                    ..footer
+                },
+                lied,
+            );
+            match open(&content) {
+                Ok(segment) => {
+                    read_everything(&segment);
+                    false
+                }
+                Err(error) => error.kind() == ErrorKind::Corrupted,
+            }
+        };
+        assert!(!refused(&|_, _| {}), "the control opens");
+        for huge in [u64::MAX, u64::MAX - 63, 1 << 63, 1 << 40, good.len() as u64] {
+            for section in 0..9 {
+                assert!(refused(&|d, _| d.sections[section].len = huge));
+                assert!(refused(&|d, _| d.sections[section].offset = huge & !63));
+                assert!(refused(&|d, _| d.sections[section].table_offset = huge));
+            }
+            assert!(refused(&|_, f| f.directory_offset = huge));
+            assert!(refused(&|_, f| f.file_len = huge ^ 1));
+        }
+        for rows in [0, 1, 8, 10, u32::MAX - 1, u32::MAX] {
+            assert!(refused(&|_, f| f.rows = rows), "{rows} rows");
+        }
+        assert!(refused(&|d, _| d.sections[1].offset = d.sections[0].offset));
+        assert!(refused(&|d, _| d.sections[1].kind = d.sections[0].kind));
+        assert!(refused(&|d, _| d.sections.swap(0, 1)));
+        assert!(refused(&|d, _| d.sections.truncate(3)));
+        assert!(refused(&|d, _| d.vectors[0].dimensions = 4));
+        assert!(refused(&|d, _| d.vectors[0].dimensions = 0));
+        assert!(refused(&|d, _| d.vectors[0].dimensions = u32::MAX));
+        assert!(refused(&|d, _| d.vectors[0].count -= 1));
+        assert!(refused(&|d, _| d.vectors[1].count = 0));
+        assert!(refused(&|d, _| d.vectors[1].number = d.vectors[0].number));
+        assert!(refused(&|d, _| d.vectors[1].number = 99));
+        assert!(refused(&|d, _| d.vectors = vec![d.vectors[0]; 100_000]));
+    }
+
+    #[test]
+    fn opening_reads_no_section_and_damage_stays_where_it_is() {
+        let model = small(true);
+        let mut content = build(&model).0.content(NAME).unwrap();
+        let (_, directory) = directory(&content);
+        for section in &directory.sections {
+            if section.kind != Kind::Vector {
+                content[section.offset as usize] ^= 1;
+                content[section.table_offset as usize] ^= 1;
+            }
+        }
+        let segment = open(&content).unwrap();
+        for _ in 0..2 {
+            assert!(segment.id(0).is_err() && segment.payload(0).is_err());
+            assert!(segment.find(&model.0[0].id).is_err());
+        }
+        // Its places are damaged, its values are not.
+        assert!(segment.vector(0, 4).is_err());
+    }
+
+    #[test]
+    fn what_was_cancelled_or_failed_leaves_no_file() {
+        let vfs = MemoryVfs::new();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = write(&vfs, NAME, &SHAPES, &mut small(true), &cancel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        let mut twice = small(true);
+        twice.0[8].id = twice.0[1].id.clone();
+        let mut wide = small(true);
+        wide.0[3].vectors.insert(4, (vec![1.0; 2], 1.0));
+        for mut flawed in [twice, wide] {
+            let error = write(&vfs, NAME, &SHAPES, &mut flawed, &Cancel::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+        assert!(vfs.list().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,170 @@
+//! A segment that is read: its points by row and by id.
+//!
+//! Opening it reads the directory alone, so that it takes the same time whatever the size. What a
+//! segment holds never changes; which of its rows have ended is [`Deletes`](super::Deletes)'
+//! question. Rows beyond the last have no id, vector or payload: they are refused as invalid.
+
+use super::{
+    format::{CHUNK, Kind},
+    ids::Ids,
+    payloads::{PayloadReader, Payloads},
+    sections::{SectionId, Sections},
+    vectors::Vectors,
+};
+#[cfg(test)]
+use crate::payload::Payload;
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    expiry::Expiry,
+    id::PointId,
+    vfs::Vfs,
+};
+use std::ops::Range;
+
+/// How many ids are looked up between two looks at whether to go on.
+const ROWS_PER_CHECK: u32 = 1_024;
+
+/// An open segment file.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    sections: Sections,
+    ids: Ids,
+    vectors: Box<[Vectors]>,
+    payloads: Payloads,
+    /// Absent if no row expires.
+    expiries: Option<SectionId>,
+}
+
+impl Segment {
+    /// Opens the segment `name`.
+    pub(crate) fn open(vfs: &dyn Vfs, name: &str) -> Result<Self> {
+        let (sections, vectors) = Sections::open(vfs, name)?;
+        let vectors = vectors.into_iter();
+        Ok(Self {
+            ids: Ids::open(&sections)?,
+            vectors: vectors
+                .map(|entry| Vectors::open(&sections, entry))
+                .collect::<Result<_>>()?,
+            payloads: Payloads::open(&sections)?,
+            expiries: open_expiries(&sections)?,
+            sections,
+        })
+    }
+
+    /// The number of rows, live or not.
+    pub(crate) fn rows(&self) -> u32 {
+        self.sections.rows
+    }
+
+    /// The length of its file in bytes.
+    pub(crate) fn file_len(&self) -> u64 {
+        self.sections.file_len()
+    }
+
+    /// What its deletes and indexes name it by.
+    pub(crate) fn file_id(&self) -> u64 {
+        self.sections.file_id
+    }
+
+    /// The id of a row.
+    pub(crate) fn id(&self, row: u32) -> Result<PointId> {
+        self.sections.check_row(row)?;
+        self.ids.id(&self.sections, row)
+    }
+
+    /// The row of an id. Allocates nothing for numbers and UUIDs.
+    pub(crate) fn find(&self, id: &PointId) -> Result<Option<u32>> {
+        self.ids.find(&self.sections, id)
+    }
+
+    /// The dimensions of the vector `number`, if any row has it.
+    pub(crate) fn dimensions(&self, number: u32) -> Option<u32> {
+        self.vectors(number).map(|vectors| vectors.dimensions)
+    }
+
+    /// The vector `number` of a row and its scale, if the row has it.
+    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+        self.sections.check_row(row)?;
+        self.vectors(number)
+            .map_or(Ok(None), |vectors| vectors.get(&self.sections, row))
+    }
+
+    /// Visits those of `rows` that have the vector `number`, in their order, with the vector and
+    /// its scale. Each stretch of the file is checked once, before its first row is visited.
+    pub(crate) fn scan(
+        &self,
+        number: u32,
+        rows: Range<u32>,
+        visit: &mut impl FnMut(u32, &[f32], f32),
+    ) -> Result<()> {
+        let rows = rows.start..rows.end.min(self.rows());
+        self.vectors(number)
+            .map_or(Ok(()), |vectors| vectors.scan(&self.sections, rows, visit))
+    }
+
+    /// When a row expires.
+    pub(crate) fn expiry(&self, row: u32) -> Result<Expiry> {
+        self.sections.check_row(row)?;
+        match self.expiries {
+            None => Ok(Expiry::NEVER),
+            Some(section) => self.sections.value(section, row as usize).map(Expiry),
+        }
+    }
+
+    /// The payload of a row.
+    #[cfg(test)]
+    pub(crate) fn payload(&self, row: u32) -> Result<Payload> {
+        self.payloads().payload(row)
+    }
+
+    /// Reads the payloads of many rows; fast when their order is that of the rows.
+    pub(crate) fn payloads(&self) -> PayloadReader<'_> {
+        PayloadReader::new(&self.sections, &self.payloads)
+    }
+
+    /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
+    /// what is free of such, what contradicts the rest.
+    pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
+        let mut flaws = Vec::new();
+        for id in self.sections.ids() {
+            self.verify_chunks(id, cancel, &mut flaws)?;
+        }
+        // What was damaged would be reported again for every row that it is needed for.
+        if !flaws.is_empty() {
+            return Ok(flaws);
+        }
+        for row in 0..self.rows() {
+            if row.is_multiple_of(ROWS_PER_CHECK) {
+                cancel.check()?;
+            }
+            flaws.extend(self.ids.verify(&self.sections, row).err());
+        }
+        for vectors in &self.vectors {
+            cancel.check()?;
+            flaws.extend(vectors.verify(&self.sections).err());
+        }
+        flaws.extend(self.payloads().verify(|| cancel.check())?);
+        Ok(flaws)
+    }
+
+    fn verify_chunks(&self, id: SectionId, cancel: &Cancel, flaws: &mut Vec<Error>) -> Result<()> {
+        for chunk in 0..self.sections.len(id).div_ceil(CHUNK) {
+            cancel.check()?;
+            flaws.extend(self.sections.check_chunk(id, chunk).err());
+        }
+        Ok(())
+    }
+
+    fn vectors(&self, number: u32) -> Option<&Vectors> {
+        self.vectors.iter().find(|vectors| vectors.number == number)
+    }
+}
+
+fn open_expiries(sections: &Sections) -> Result<Option<SectionId>> {
+    let found = sections.find(Kind::Expiries, 0);
+    if let Some(section) = found {
+        sections.expect_len(section, Some(u64::from(sections.rows) * 8))?;
+    }
+    Ok(found)
+}

@@ -1,0 +1,245 @@
+//! The bytes of a segment's sections, checked when they are first touched.
+//!
+//! The only way from a segment file to its content. A chunk that is read for the first time is
+//! compared with its checksum, after which one relaxed load tells that it was; a damaged chunk is
+//! an error every time. No offset is trusted: what lies outside of its section is damage, too.
+
+use super::format::{CHUNK, Directory, FOOTER, Footer, Kind, SectionEntry, VectorEntry, table_len};
+use crate::{
+    codec::{
+        DecodeError, checksum,
+        header::{FILE_HEADER, FileHeader, FileKind},
+    },
+    error::{Error, Result},
+    vfs::{Map, Vfs},
+};
+use bytemuck::AnyBitPattern;
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+/// The sections of one file.
+#[derive(Debug)]
+pub(super) struct Sections {
+    pub(super) name: Box<str>,
+    pub(super) rows: u32,
+    pub(super) file_id: u64,
+    map: Map,
+    /// By [`SectionId`]. Every one lies within the map: its directory was checked.
+    sections: Box<[Section]>,
+}
+
+#[derive(Debug)]
+struct Section {
+    entry: SectionEntry,
+    table_is_sound: AtomicBool,
+    /// A bit for every chunk that was found sound.
+    sound: Box<[AtomicU64]>,
+}
+
+/// A section of a file that was found when the file was opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SectionId(usize);
+
+impl Sections {
+    /// Opens the file `name` and reads its header, footer and directory, nothing else. Also gives
+    /// the vectors that the directory lists.
+    pub(super) fn open(vfs: &dyn Vfs, name: &str) -> Result<(Self, Vec<VectorEntry>)> {
+        let map = vfs
+            .open_read(name)
+            .and_then(|file| file.map())
+            .map_err(|error| Error::io(format_args!("opening {name}"), error))?;
+        let short = || Error::corrupted(name, map.len() as u64, "the file is too short");
+        let header = map.first_chunk::<FILE_HEADER>().ok_or_else(short)?;
+        let header =
+            FileHeader::decode(header, FileKind::Segment).map_err(|error| error.of(name))?;
+        let (before, footer) = map.split_last_chunk::<FOOTER>().ok_or_else(short)?;
+        let footer_at = before.len() as u64;
+        let footer = Footer::decode(footer, map.len() as u64)
+            .map_err(|error| Error::corrupted(name, footer_at, error))?;
+        if footer.file_id != header.file_id {
+            let message = "the footer is of another file than the header";
+            return Err(Error::corrupted(name, footer_at, message));
+        }
+        let directory = usize::try_from(footer.directory_offset)
+            .ok()
+            .and_then(|start| before.get(start..))
+            .ok_or(DecodeError("the directory is outside of the file"))
+            .and_then(|bytes| Directory::decode(bytes, &footer))
+            .map_err(|error| Error::corrupted(name, footer.directory_offset, error))?;
+        let sections = Self {
+            name: name.into(),
+            rows: footer.rows,
+            file_id: footer.file_id,
+            sections: directory.sections.into_iter().map(Section::new).collect(),
+            map,
+        };
+        Ok((sections, directory.vectors))
+    }
+
+    pub(super) fn file_len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = SectionId> {
+        (0..self.sections.len()).map(SectionId)
+    }
+
+    pub(super) fn find(&self, kind: Kind, number: u32) -> Option<SectionId> {
+        self.sections
+            .iter()
+            .position(|section| (section.entry.kind, section.entry.number) == (kind, number))
+            .map(SectionId)
+    }
+
+    /// The section, which must be there.
+    pub(super) fn need(&self, kind: Kind, number: u32) -> Result<SectionId> {
+        self.find(kind, number).ok_or_else(|| {
+            let message = format!("there is no section {kind:?} {number}");
+            Error::corrupted(&self.name, self.file_len(), message)
+        })
+    }
+
+    /// Refuses a section that has another length than its content takes.
+    pub(super) fn expect_len(&self, id: SectionId, expected: Option<u64>) -> Result<()> {
+        let found = self.entry(id).len;
+        if expected == Some(found) {
+            return Ok(());
+        }
+        Err(self.corrupted(id, 0, format!("a section has {found} bytes")))
+    }
+
+    pub(super) fn entry(&self, id: SectionId) -> &SectionEntry {
+        &self.sections[id.0].entry
+    }
+
+    /// Refuses a row that is none, which is the caller's mistake and no damage.
+    pub(super) fn check_row(&self, row: u32) -> Result<()> {
+        if row < self.rows {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "{} has {} rows; asked for row {row}",
+            self.name, self.rows
+        )))
+    }
+
+    /// The length in bytes, which fits since the file is mapped.
+    pub(super) fn len(&self, id: SectionId) -> usize {
+        self.entry(id).len as usize
+    }
+
+    /// `len` bytes of a section from `start` on, sound.
+    pub(super) fn bytes(&self, id: SectionId, start: usize, len: usize) -> Result<&[u8]> {
+        let section = &self.sections[id.0];
+        let end = start.checked_add(len);
+        let Some(end) = end.filter(|end| *end as u64 <= section.entry.len) else {
+            return Err(self.corrupted(id, start, "a reference leads out of its section"));
+        };
+        if len == 0 {
+            return Ok(&[]);
+        }
+        for chunk in start / CHUNK..=(end - 1) / CHUNK {
+            if !section.is_sound(chunk) {
+                self.check_chunk(id, chunk)?;
+                section.set_sound(chunk);
+            }
+        }
+        let base = section.entry.offset as usize;
+        self.map
+            .get(base + start..base + end)
+            .ok_or_else(|| self.corrupted(id, start, "a section leads out of the file"))
+    }
+
+    /// `count` values of a section from the value `first` on, in place.
+    pub(super) fn values<T: AnyBitPattern>(
+        &self,
+        id: SectionId,
+        first: usize,
+        count: usize,
+    ) -> Result<&[T]> {
+        let place = first.checked_mul(size_of::<T>());
+        let len = count.checked_mul(size_of::<T>());
+        let (Some(start), Some(len)) = (place, len) else {
+            return Err(self.corrupted(id, 0, "a reference leads out of its section"));
+        };
+        bytemuck::try_cast_slice(self.bytes(id, start, len)?)
+            .map_err(|_| self.corrupted(id, start, "values are not aligned"))
+    }
+
+    pub(super) fn value<T: AnyBitPattern>(&self, id: SectionId, index: usize) -> Result<T> {
+        let values = self.values(id, index, 1)?;
+        values
+            .first()
+            .copied()
+            .ok_or_else(|| self.corrupted(id, 0, "a value is missing"))
+    }
+
+    /// Reads one chunk and compares it, whether or not that was done before.
+    pub(super) fn check_chunk(&self, id: SectionId, chunk: usize) -> Result<()> {
+        let section = &self.sections[id.0];
+        let start = chunk * CHUNK;
+        let end = (start + CHUNK).min(self.len(id));
+        let base = section.entry.offset as usize;
+        let found = self
+            .map
+            .get(base + start..base + end)
+            .map(|b| checksum(&[b]));
+        let expected = self.table(id)?.as_chunks::<4>().0.get(chunk);
+        if found.is_some() && found == expected.copied().map(u32::from_le_bytes) {
+            return Ok(());
+        }
+        Err(self.corrupted(id, start, "a checksum differs"))
+    }
+
+    /// The checksums of a section, sound.
+    fn table(&self, id: SectionId) -> Result<&[u8]> {
+        let section = &self.sections[id.0];
+        let start = section.entry.table_offset as usize;
+        let end = start + table_len(section.entry.len) as usize;
+        let table = self.map.get(start..end).unwrap_or_default();
+        if !section.table_is_sound.load(Ordering::Relaxed) {
+            if checksum(&[table]) != section.entry.table_sum {
+                let message = "the checksum of a table of checksums differs";
+                return Err(Error::corrupted(&self.name, start as u64, message));
+            }
+            section.table_is_sound.store(true, Ordering::Relaxed);
+        }
+        Ok(table)
+    }
+
+    /// The error that a section does not hold at byte `at` what was expected.
+    pub(super) fn corrupted(&self, id: SectionId, at: usize, message: impl fmt::Display) -> Error {
+        let entry = self.entry(id);
+        let offset = entry.offset.saturating_add(at as u64);
+        let message = format!("{:?} {}: {message}", entry.kind, entry.number);
+        Error::corrupted(&self.name, offset, message)
+    }
+}
+
+impl Section {
+    fn new(entry: SectionEntry) -> Self {
+        // Bounded by the length of the file, as is the length of the section.
+        let chunks = (entry.len as usize).div_ceil(CHUNK);
+        Self {
+            entry,
+            table_is_sound: AtomicBool::new(false),
+            sound: (0..chunks.div_ceil(64))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
+        }
+    }
+
+    /// Relaxed, as the bits guard nothing but the file, which does not change.
+    fn is_sound(&self, chunk: usize) -> bool {
+        let bits = self.sound.get(chunk / 64);
+        bits.is_some_and(|bits| bits.load(Ordering::Relaxed) & (1 << (chunk % 64)) != 0)
+    }
+
+    fn set_sound(&self, chunk: usize) {
+        if let Some(bits) = self.sound.get(chunk / 64) {
+            bits.fetch_or(1 << (chunk % 64), Ordering::Relaxed);
+        }
+    }
+}

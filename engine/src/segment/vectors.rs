@@ -1,0 +1,241 @@
+//! The vectors of a segment's rows, read in place.
+//!
+//! Vectors of one name lie one after the other in the order of their rows, so that a scan is one
+//! pass over the file. Where some rows have none, a second section says which vector is a row's.
+
+use super::{
+    format::{Kind, NO_PLACE, VectorEntry},
+    output::Output,
+    sections::{SectionId, Sections},
+    writer::{Source, VectorShape},
+};
+use crate::error::{Error, Result};
+use std::ops::Range;
+
+/// How many bytes a scan asks to be checked at once.
+const SCAN_BYTES: usize = 64 << 10;
+
+/// Where a vector of the schema is.
+#[derive(Debug)]
+pub(super) struct Vectors {
+    pub(super) number: u32,
+    pub(super) dimensions: u32,
+    count: usize,
+    values: SectionId,
+    /// Absent if every row has the vector.
+    places: Option<SectionId>,
+    /// Absent if every scale is 1.
+    scales: Option<SectionId>,
+}
+
+impl Vectors {
+    /// Finds the sections and checks their lengths; reads nothing of them.
+    pub(super) fn open(sections: &Sections, entry: VectorEntry) -> Result<Self> {
+        let count = u64::from(entry.count);
+        let values = sections.need(Kind::Vector, entry.number)?;
+        let bytes = count.checked_mul(u64::from(entry.dimensions) * 4);
+        sections.expect_len(values, bytes)?;
+        let places = if entry.count == sections.rows {
+            None
+        } else {
+            let places = sections.need(Kind::VectorRows, entry.number)?;
+            sections.expect_len(places, Some(u64::from(sections.rows) * 4))?;
+            Some(places)
+        };
+        let scales = sections.find(Kind::VectorScales, entry.number);
+        if let Some(scales) = scales {
+            sections.expect_len(scales, Some(count * 4))?;
+        }
+        Ok(Self {
+            number: entry.number,
+            dimensions: entry.dimensions,
+            count: entry.count as usize,
+            values,
+            places,
+            scales,
+        })
+    }
+
+    /// The vector of a row, which exists, and its scale.
+    pub(super) fn get<'a>(
+        &self,
+        sections: &'a Sections,
+        row: u32,
+    ) -> Result<Option<(&'a [f32], f32)>> {
+        let place = match self.places {
+            None => row,
+            Some(places) => sections.value(places, row as usize)?,
+        };
+        if place == NO_PLACE {
+            return Ok(None);
+        }
+        let place = place as usize;
+        let width = self.dimensions as usize;
+        let first = place.saturating_mul(width);
+        let values = sections.values(self.values, first, width)?;
+        let scale = match self.scales {
+            None => 1.0,
+            Some(scales) => sections.value(scales, place)?,
+        };
+        Ok(Some((values, scale)))
+    }
+
+    /// Visits those of `rows`, which exist, that have the vector, in their order.
+    pub(super) fn scan(
+        &self,
+        sections: &Sections,
+        rows: Range<u32>,
+        visit: &mut impl FnMut(u32, &[f32], f32),
+    ) -> Result<()> {
+        let width = self.dimensions as usize;
+        let step = (SCAN_BYTES / (width * 4)).max(1);
+        for first in rows.clone().step_by(step) {
+            let batch = first..rows.end.min(first.saturating_add(step as u32));
+            match self.places {
+                None => {
+                    let found = Found::of(self, sections, first as usize, batch.len())?;
+                    found
+                        .zip(batch)
+                        .for_each(|((v, scale), row)| visit(row, v, scale));
+                }
+                Some(places) => {
+                    let places = sections.values(places, first as usize, batch.len())?;
+                    let present = self.present(sections, batch, places)?;
+                    let Some((_, start)) = present.clone().next() else {
+                        continue;
+                    };
+                    let count = present.clone().count();
+                    let found = Found::of(self, sections, start as usize, count)?;
+                    found
+                        .zip(present)
+                        .for_each(|((v, scale), (row, _))| visit(row, v, scale));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows of a batch that have the vector, with its place. Places must count up, else a
+    /// row would be given the vector of another.
+    fn present<'a>(
+        &self,
+        sections: &Sections,
+        batch: Range<u32>,
+        places: &'a [u32],
+    ) -> Result<impl Iterator<Item = (u32, u32)> + Clone + use<'a>> {
+        let at = batch.start as usize * 4;
+        let present = batch
+            .zip(places.iter().copied())
+            .filter(|(_, place)| *place != NO_PLACE);
+        let counts_up = present
+            .clone()
+            .zip(present.clone().skip(1))
+            .all(|((_, place), (_, next))| place.checked_add(1) == Some(next));
+        match self.places {
+            Some(section) if !counts_up => {
+                Err(sections.corrupted(section, at, "the places of vectors do not count up"))
+            }
+            _ => Ok(present),
+        }
+    }
+
+    /// Whether each vector belongs to exactly one row, and every number can be compared.
+    pub(super) fn verify(&self, sections: &Sections) -> Result<()> {
+        let mut visited = 0;
+        let mut flawed = None;
+        self.scan(sections, 0..sections.rows, &mut |_, values, scale| {
+            let is_sound = scale.is_finite() && values.iter().all(|value| value.is_finite());
+            if !is_sound && flawed.is_none() {
+                flawed = Some(visited);
+            }
+            visited += 1;
+        })?;
+        if let Some(place) = flawed {
+            let at = place * self.dimensions as usize * 4;
+            return Err(sections.corrupted(self.values, at, "a vector holds no finite numbers"));
+        }
+        if visited != self.count {
+            let message = format!("{visited} rows have one of {} vectors", self.count);
+            return Err(sections.corrupted(self.values, 0, message));
+        }
+        Ok(())
+    }
+}
+
+/// Consecutive vectors with their scales.
+struct Found<'a> {
+    values: std::slice::ChunksExact<'a, f32>,
+    scales: std::slice::Iter<'a, f32>,
+}
+
+impl<'a> Found<'a> {
+    fn of(vectors: &Vectors, sections: &'a Sections, first: usize, count: usize) -> Result<Self> {
+        let width = vectors.dimensions as usize;
+        let values = sections.values(vectors.values, first.saturating_mul(width), count * width)?;
+        let scales = match vectors.scales {
+            None => &[],
+            Some(scales) => sections.values(scales, first, count)?,
+        };
+        Ok(Self {
+            values: values.chunks_exact(width),
+            scales: scales.iter(),
+        })
+    }
+}
+
+impl<'a> Iterator for Found<'a> {
+    type Item = (&'a [f32], f32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let scale = self.scales.next().copied().unwrap_or(1.0);
+        Some((self.values.next()?, scale))
+    }
+}
+
+/// Writes the sections of one vector, unless no row has it.
+pub(super) fn write_vector(
+    output: &mut Output<'_>,
+    shape: VectorShape,
+    source: &mut dyn Source,
+) -> Result<Option<VectorEntry>> {
+    let rows = source.rows();
+    let mut places = Vec::with_capacity(rows as usize);
+    let mut scales = Vec::new();
+    for row in 0..rows {
+        output.check_at(row)?;
+        let Some((values, scale)) = source.vector(row, shape.number)? else {
+            places.push(NO_PLACE);
+            continue;
+        };
+        if values.len() != shape.dimensions as usize {
+            return Err(Error::invalid(format!(
+                "row {row} of a segment has {} dimensions; expected {}",
+                values.len(),
+                shape.dimensions
+            )));
+        }
+        if scales.is_empty() {
+            output.begin(Kind::Vector, shape.number)?;
+        }
+        places.push(scales.len() as u32);
+        scales.push(scale);
+        output.put(bytemuck::cast_slice(values))?;
+    }
+    let count = scales.len() as u32;
+    if count == 0 {
+        return Ok(None);
+    }
+    if count != rows {
+        output.begin(Kind::VectorRows, shape.number)?;
+        output.put(bytemuck::cast_slice(&places))?;
+    }
+    if scales.iter().any(|scale| *scale != 1.0) {
+        output.begin(Kind::VectorScales, shape.number)?;
+        output.put(bytemuck::cast_slice(&scales))?;
+    }
+    Ok(Some(VectorEntry {
+        number: shape.number,
+        dimensions: shape.dimensions,
+        count,
+    }))
+}

@@ -1,0 +1,118 @@
+//! Writes a segment from a [`Source`], section by section.
+//!
+//! A source is asked for the same rows once for each section, so that what is held meanwhile is
+//! what ids need (about 11 to 31 bytes for each row) and some buffers, whatever the size of
+//! vectors and payloads. The directory is the caller's to sync.
+
+use super::{
+    format::{Kind, MAX_ROWS},
+    ids::write_ids,
+    output::Output,
+    payloads::write_payloads,
+    vectors::write_vector,
+};
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    expiry::Expiry,
+    id::PointId,
+    vfs::Vfs,
+};
+
+/// The rows of a segment to be, in their order. Asked several times for each row, in passes from
+/// the first to the last, and to give the same answer each time.
+pub(crate) trait Source {
+    /// How many rows there are.
+    fn rows(&self) -> u32;
+    /// The id of a row; no two rows have the same.
+    fn id(&mut self, row: u32) -> Result<PointId>;
+    /// The vector `number` of a row and its scale, if the row has it.
+    fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>>;
+    /// When a row expires.
+    fn expiry(&mut self, row: u32) -> Result<Expiry>;
+    /// Adds the payload of a row to `out`, as a JSON object.
+    fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// A vector that rows may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VectorShape {
+    pub(crate) number: u32,
+    pub(crate) dimensions: u32,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentMeta {
+    pub(crate) rows: u32,
+    pub(crate) bytes: u64,
+    pub(crate) file_id: u64,
+    /// When the first row expires.
+    pub(crate) first_expiry: Expiry,
+}
+
+/// Writes the rows of `source` to the new file `name` and syncs it. What an error leaves of the
+/// file is removed, as far as the directory allows.
+pub(crate) fn write(
+    vfs: &dyn Vfs,
+    name: &str,
+    shapes: &[VectorShape],
+    source: &mut dyn Source,
+    cancel: &Cancel,
+) -> Result<SegmentMeta> {
+    let rows = source.rows();
+    if rows > MAX_ROWS {
+        return Err(Error::invalid(format!("a segment cannot have {rows} rows")));
+    }
+    let file_id = vfs.unique();
+    let file = vfs
+        .create(name)
+        .map_err(|error| Error::io(format_args!("creating {name}"), error))?;
+    let written = Output::new(file, name, file_id, cancel)
+        .and_then(|output| write_sections(output, shapes, source));
+    match written {
+        Ok((bytes, first_expiry)) => Ok(SegmentMeta {
+            rows,
+            bytes,
+            file_id,
+            first_expiry,
+        }),
+        Err(error) => {
+            // Nothing names it: what stays is garbage, and cleared as such.
+            let _ = vfs.remove(name);
+            Err(error)
+        }
+    }
+}
+
+fn write_sections(
+    mut output: Output<'_>,
+    shapes: &[VectorShape],
+    source: &mut dyn Source,
+) -> Result<(u64, Expiry)> {
+    write_ids(&mut output, source)?;
+    let mut vectors = Vec::new();
+    for shape in shapes {
+        vectors.extend(write_vector(&mut output, *shape, source)?);
+    }
+    write_payloads(&mut output, source)?;
+    let first_expiry = write_expiries(&mut output, source)?;
+    let bytes = output.finish(source.rows(), vectors)?;
+    Ok((bytes, first_expiry))
+}
+
+/// Writes when rows expire, unless none does.
+fn write_expiries(output: &mut Output<'_>, source: &mut dyn Source) -> Result<Expiry> {
+    let mut first = Expiry::NEVER;
+    for row in 0..source.rows() {
+        output.check_at(row)?;
+        first = first.min(source.expiry(row)?);
+    }
+    if first != Expiry::NEVER {
+        output.begin(Kind::Expiries, 0)?;
+        for row in 0..source.rows() {
+            output.put(&source.expiry(row)?.0.to_le_bytes())?;
+        }
+    }
+    Ok(first)
+}

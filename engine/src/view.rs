@@ -1,0 +1,312 @@
+//! The points of a collection at one moment: memtables and segments as one.
+//!
+//! A [`View`] is immutable; a reader pins one, and sees it whatever is written, flushed or merged
+//! meanwhile. It is a list of parts, the oldest first. Rows are numbered within their part, and a
+//! point is live in at most one row of all parts.
+
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    expiry::Expiry,
+    id::{PointId, SeqNo},
+    memtable::Rows,
+    payload::Payload,
+    point::Record,
+    segment::{Deletes, PayloadReader, Segment},
+    shape::Shape,
+};
+use std::sync::Arc;
+
+/// How many rows are looked at between two looks at a [`Cancel`].
+const STRIDE: u32 = 256;
+
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// What the points are now written by; older ones may lack vectors of it.
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) parts: Vec<Part>,
+    /// Rows that have not ended; none is known when some of them have expired.
+    pub(crate) live: Option<u64>,
+    /// When the first point expires, or before.
+    pub(crate) first_expiry: Expiry,
+    /// Why it does not show all points, if it does not.
+    pub(crate) damage: Option<Error>,
+}
+
+/// One memtable or segment.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    Memory(Rows),
+    Stored(Stored),
+}
+
+/// A segment as of one sequence number.
+#[derive(Clone, Debug)]
+pub(crate) struct Stored {
+    pub(crate) segment: Arc<OpenSegment>,
+    pub(crate) seq: SeqNo,
+    pub(crate) now: Expiry,
+}
+
+/// A segment, and which of its rows have ended.
+#[derive(Debug)]
+pub(crate) struct OpenSegment {
+    /// The number of its file.
+    pub(crate) file: u64,
+    pub(crate) segment: Segment,
+    pub(crate) deletes: Deletes,
+    /// When the first of its rows expires.
+    pub(crate) first_expiry: Expiry,
+}
+
+impl OpenSegment {
+    /// Rows that have not ended.
+    pub(crate) fn live(&self) -> u64 {
+        u64::from(self.segment.rows()).saturating_sub(u64::from(self.deletes.ended_count()))
+    }
+
+    /// The row of the point with this id, unless it has ended.
+    pub(crate) fn find(&self, id: &PointId) -> Result<Option<u32>> {
+        let row = self.segment.find(id)?;
+        Ok(row.filter(|row| self.deletes.ended(*row).is_none()))
+    }
+}
+
+impl View {
+    /// Without points.
+    pub(crate) fn empty(shape: Arc<Shape>) -> Self {
+        Self {
+            shape,
+            parts: Vec::new(),
+            live: Some(0),
+            first_expiry: Expiry::NEVER,
+            damage: None,
+        }
+    }
+
+    /// Whether it has points that expire at some time.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.first_expiry != Expiry::NEVER
+    }
+
+    /// The same without the points that have expired `now`; `None` if none has.
+    pub(crate) fn at(&self, now: Expiry) -> Option<Self> {
+        let at = |part: &Part| match part {
+            Part::Memory(rows) => Part::Memory(rows.at(now)),
+            Part::Stored(stored) => Part::Stored(Stored {
+                now,
+                ..stored.clone()
+            }),
+        };
+        self.first_expiry.has_come(now).then(|| Self {
+            shape: Arc::clone(&self.shape),
+            parts: self.parts.iter().map(at).collect(),
+            live: None,
+            first_expiry: self.first_expiry,
+            damage: self.damage.clone(),
+        })
+    }
+
+    /// What the points are now written by; older ones may lack vectors of it.
+    pub(crate) fn shape(&self) -> &Arc<Shape> {
+        &self.shape
+    }
+
+    /// Refuses what needs all points, if a part of them cannot be read.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        self.damage.clone().map_or(Ok(()), Err)
+    }
+
+    /// The number of points as far as they can be read, if it is known without looking at them.
+    pub(crate) fn live(&self) -> Option<u64> {
+        self.live
+    }
+
+    /// The number of segments among its parts.
+    pub(crate) fn segments(&self) -> usize {
+        let stored = |part: &&Part| matches!(part, Part::Stored(_));
+        self.parts.iter().filter(stored).count()
+    }
+
+    /// All of its parts; an error when there is one that cannot be read.
+    pub(crate) fn parts(&self) -> Result<&[Part]> {
+        self.check_whole()?;
+        Ok(&self.parts)
+    }
+
+    /// The part and the row of the point with this id. That none has it is only known when all
+    /// parts can be read.
+    pub(crate) fn find(&self, id: &PointId) -> Result<Option<(&Part, u32)>> {
+        // The newest first, which is where most look-ups end.
+        for part in self.parts.iter().rev() {
+            if let Some(row) = part.find(id)? {
+                return Ok(Some((part, row)));
+            }
+        }
+        self.check_whole()?;
+        Ok(None)
+    }
+}
+
+impl Part {
+    /// Rows, live or not.
+    pub(crate) fn rows(&self) -> u32 {
+        match self {
+            Self::Memory(rows) => rows.rows(),
+            Self::Stored(stored) => stored.segment.segment.rows(),
+        }
+    }
+
+    pub(crate) fn is_live(&self, row: u32) -> Result<bool> {
+        match self {
+            Self::Memory(rows) => Ok(rows.row(row).is_some()),
+            Self::Stored(stored) => stored.is_live(row),
+        }
+    }
+
+    fn find(&self, id: &PointId) -> Result<Option<u32>> {
+        match self {
+            Self::Memory(rows) => Ok(rows.find(id)),
+            Self::Stored(stored) => match stored.segment.segment.find(id)? {
+                Some(row) if stored.is_live(row)? => Ok(Some(row)),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// When a live row expires.
+    pub(crate) fn expiry(&self, row: u32) -> Result<Expiry> {
+        match self {
+            Self::Memory(rows) => Ok(rows.row(row).map_or(Expiry::NEVER, |row| row.expiry)),
+            Self::Stored(stored) => stored.segment.segment.expiry(row),
+        }
+    }
+
+    /// A live row, with the vectors of this shape.
+    pub(crate) fn record(&self, row: u32, shape: &Shape) -> Result<Record> {
+        let vector = |number: &u32| {
+            let vector = self.vector(row, *number)?;
+            Ok(vector.map(|(values, _)| values.to_vec()))
+        };
+        Ok(Record {
+            id: self.id(row)?,
+            vectors: shape.numbers().iter().map(vector).collect::<Result<_>>()?,
+            payload: self.payloads().get(row)?,
+            expiry: self.expiry(row)?,
+        })
+    }
+
+    /// The id of a live row.
+    pub(crate) fn id(&self, row: u32) -> Result<PointId> {
+        match self {
+            Self::Memory(rows) => Ok(rows
+                .row(row)
+                .map_or(PointId::Number(0), |row| row.id.clone())),
+            Self::Stored(stored) => stored.segment.segment.id(row),
+        }
+    }
+
+    /// The vector of this number of a live row, and what its dot product is scaled with.
+    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+        match self {
+            Self::Memory(rows) => Ok(rows
+                .vector(row, number)
+                .map(|vector| (&vector.values[..], vector.scale))),
+            Self::Stored(stored) => stored.segment.segment.vector(row, number),
+        }
+    }
+
+    /// Calls `visit` with the live rows that have the vector of this number, the vector, and what its dot product is scaled with.
+    pub(crate) fn vectors(
+        &self,
+        number: u32,
+        cancel: &Cancel,
+        mut visit: impl FnMut(u32, &[f32], f32) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Memory(rows) => {
+                for block in rows.blocks() {
+                    cancel.check()?;
+                    for (row, _, vector) in block.vectors(number) {
+                        visit(row, &vector.values, vector.scale)?;
+                    }
+                }
+            }
+            Self::Stored(stored) => {
+                let segment = &stored.segment.segment;
+                let rows = segment.rows();
+                for first in (0..rows).step_by(STRIDE as usize) {
+                    cancel.check()?;
+                    let mut flaw = Ok(());
+                    let range = first..rows.min(first + STRIDE);
+                    let mut live = |row, values: &[f32], scale| {
+                        if flaw.is_ok() {
+                            flaw = stored.is_live(row).and_then(|live| {
+                                if live {
+                                    visit(row, values, scale)
+                                } else {
+                                    Ok(())
+                                }
+                            });
+                        }
+                    };
+                    segment.scan(number, range, &mut live)?;
+                    flaw?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads payloads of this part, quickest in the order of its rows.
+    pub(crate) fn payloads(&self) -> Payloads<'_> {
+        match self {
+            Self::Memory(rows) => Payloads::Memory(rows),
+            Self::Stored(stored) => Payloads::Stored(stored.segment.segment.payloads()),
+        }
+    }
+}
+
+impl Stored {
+    fn is_live(&self, row: u32) -> Result<bool> {
+        let Self { segment, seq, now } = self;
+        if !segment.deletes.is_live_at(row, *seq) {
+            return Ok(false);
+        }
+        Ok(!segment.first_expiry.has_come(*now) || !segment.segment.expiry(row)?.has_come(*now))
+    }
+}
+
+/// See [`Part::payloads`].
+pub(crate) enum Payloads<'a> {
+    Memory(&'a Rows),
+    Stored(PayloadReader<'a>),
+}
+
+impl Payloads<'_> {
+    /// The payload of a live row.
+    pub(crate) fn get(&mut self, row: u32) -> Result<Payload> {
+        match self {
+            Self::Memory(rows) => Ok(rows
+                .row(row)
+                .map(|row| row.payload.clone())
+                .unwrap_or_default()),
+            Self::Stored(reader) => reader.payload(row),
+        }
+    }
+
+    /// Adds the payload of a live row to `out`, as JSON.
+    pub(crate) fn put_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
+        match self {
+            Self::Memory(rows) => match rows.row(row) {
+                Some(row) => serde_json::to_writer(out, row.payload.checked()?)
+                    .map_err(|error| Error::invalid(format!("a payload is no JSON: {error}"))),
+                None => Ok(()),
+            },
+            Self::Stored(reader) => {
+                out.extend_from_slice(reader.json(row)?);
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A sample of the damages on a real directory, in a child process that a signal may end.
+
+use super::{
+    PATIENCE,
+    attempt::{Tally, Verdict, judge, look},
+    damage::Damage,
+    subject::Subject,
+};
+use amphora::{Result, vfs::DiskVfs};
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+/// How many damages are tried on a real directory.
+const SAMPLE: usize = 2_000;
+
+/// Runs children until each damage of the sample was tried.
+pub(crate) fn sample(seed: u64) -> Tally {
+    let subject = Subject::build(seed);
+    let chosen = chosen(&subject);
+    let mut tally = Tally::default();
+    let mut next = 0;
+    while next < chosen.len() {
+        let program = env::current_exe().expect("the path of this program");
+        let mut child = Command::new(program)
+            .arg("--child")
+            .args([seed.to_string(), next.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a child process");
+        let out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (line, lines) = mpsc::channel();
+        let reader = thread::spawn(move || {
+            for said in out.lines().map_while(Result::ok) {
+                let _ = line.send(said);
+            }
+        });
+        while let Ok(said) = lines.recv_timeout(PATIENCE) {
+            let verdict = Verdict::ALL
+                .into_iter()
+                .find(|verdict| format!("{verdict:?}") == said);
+            if let Some(verdict) = verdict {
+                tally.count(&chosen[next], verdict);
+            }
+            next += 1;
+        }
+        // One that hangs is ended; an error says that it has ended already.
+        let _ = child.kill();
+        let status = child.wait().expect("the child was not waited for before");
+        reader.join().expect("the reader does not panic");
+        if next < chosen.len() {
+            eprintln!("the child ended with {status}");
+            tally.count(&chosen[next], Verdict::Died);
+            next += 1;
+        }
+    }
+    tally
+}
+
+/// As many of each kind of damage, spread over all places.
+fn chosen(subject: &Subject) -> Vec<Damage> {
+    let mut kinds: BTreeMap<&str, Vec<Damage>> = BTreeMap::new();
+    for damage in Damage::all(subject) {
+        kinds.entry(damage.kind()).or_default().push(damage);
+    }
+    let each = SAMPLE / kinds.len().max(1);
+    let spread = kinds.into_values().flat_map(|all| {
+        let step = all.len().div_ceil(each).max(1);
+        all.into_iter().step_by(step)
+    });
+    spread.collect()
+}
+
+/// The child. Arguments: the seed, and where in the sample to begin. Says a verdict on each line.
+pub(crate) fn child(arguments: &[String]) -> ExitCode {
+    let numbers: Vec<u64> = arguments.iter().flat_map(|text| text.parse()).collect();
+    let [seed, first] = numbers[..] else {
+        return ExitCode::from(2);
+    };
+    let subject = Subject::build(seed);
+    let place = tempfile::tempdir().expect("a temporary directory");
+    for (number, damage) in chosen(&subject).iter().enumerate().skip(first as usize) {
+        let verdict = damage.apply(&subject).map(|files| {
+            let path = place.path().join(number.to_string());
+            fs::create_dir(&path).expect("room for a directory");
+            for (name, content) in &files {
+                fs::write(path.join(name), content).expect("room for a file");
+            }
+            let seen = on_disk(&path);
+            fs::remove_dir_all(&path).expect("it is ours");
+            judge(&subject, damage, seen)
+        });
+        let said = verdict.map_or_else(|| "-".to_owned(), |verdict| format!("{verdict:?}"));
+        let mut out = std::io::stdout();
+        // A parent that has gone wants no answer.
+        if writeln!(out, "{said}").and_then(|()| out.flush()).is_err() {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn on_disk(path: &Path) -> Result<super::subject::Seen> {
+    look(DiskVfs::open(path, false).expect("the directory is there"))
+}

@@ -1,0 +1,377 @@
+//! Random steps that fit what is there, for the most part.
+
+use super::{
+    model::{Collection, Model, STALE},
+    step::{FEEDS, NAMES, Step, Way, Write},
+};
+use amphora::{Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
+use amphora_tests::random::Random;
+use serde_json::{Map, Value, json};
+
+/// A kind of step, and how often it comes in a thousand.
+type Kind = (u64, fn(&mut Random, &Model, usize) -> Step);
+
+const KINDS: &[Kind] = &[
+    (12, |random, _, name| Step::Create(name, schema(random))),
+    (6, |_, _, name| Step::Remove(name)),
+    (180, |random, model, name| {
+        Step::Write(Write::Upsert(
+            name,
+            vec![point(random, model.collection(name))],
+        ))
+    }),
+    (90, |random, model, name| {
+        Step::Write(upserts(random, model, name))
+    }),
+    (60, |random, model, name| {
+        Step::Write(Write::Delete(name, ids(random, model.collection(name), 1)))
+    }),
+    (40, |random, model, name| {
+        Step::Write(deletes(random, model, name))
+    }),
+    (30, |random, model, _| {
+        let count = 2 + random.below(5);
+        Step::Together((0..count).map(|_| write(random, model)).collect())
+    }),
+    (110, |random, model, name| {
+        Step::Get(name, id(random, model.collection(name)))
+    }),
+    (50, |random, model, name| {
+        let count = random.below(12) as usize;
+        Step::GetMany(name, ids(random, model.collection(name), count))
+    }),
+    (40, |_, _, name| Step::Count(name)),
+    (70, |random, _, name| {
+        Step::CountMatching(name, filter(random, 3))
+    }),
+    (12, |_, _, name| Step::Scroll(name)),
+    (25, |random, _, name| {
+        Step::ScrollMatching(name, filter(random, 3))
+    }),
+    (180, |random, model, name| {
+        Step::Search(name, query(random, model.collection(name)))
+    }),
+    (5, |_, _, _| Step::List),
+    (15, |random, _, name| {
+        let filter = (random.below(3) == 0).then(|| filter(random, 2));
+        Step::OpenFeed(random.below(FEEDS as u64) as usize, name, filter)
+    }),
+    (50, |random, _, _| {
+        let slot = random.below(FEEDS as u64) as usize;
+        Step::ReadFeed(slot, 1 + random.below(120) as usize)
+    }),
+    (8, |random, _, _| {
+        Step::Stale(random.below(STALE as u64 * 6) as usize)
+    }),
+    (4, |_, _, _| Step::Optimize),
+    (3, |_, _, _| Step::Reopen(Way::Close)),
+    (3, |_, _, _| Step::Reopen(Way::Drop)),
+    (4, |_, _, _| Step::Reopen(Way::Crash)),
+    (3, |_, _, _| Step::Everything),
+];
+
+/// The next step.
+pub(crate) fn step(random: &mut Random, model: &Model) -> Step {
+    let mut at = random.below(KINDS.iter().map(|(weight, _)| weight).sum());
+    let name = collection(random, model);
+    for (weight, draw) in KINDS {
+        if at < *weight {
+            return draw(random, model, name);
+        }
+        at -= weight;
+    }
+    Step::Everything
+}
+
+/// A collection that exists, nearly always.
+fn collection(random: &mut Random, model: &Model) -> usize {
+    let mut name = 0;
+    for _ in 0..4 {
+        name = random.below(NAMES.len() as u64) as usize;
+        if model.collection(name).is_some() {
+            break;
+        }
+    }
+    name
+}
+
+fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
+    &from[random.below(from.len() as u64) as usize]
+}
+
+fn schema(random: &mut Random) -> Schema {
+    let metrics = [
+        Metric::Cosine,
+        Metric::Dot,
+        Metric::Euclidean,
+        Metric::Manhattan,
+    ];
+    let mut schema = Schema::new();
+    for name in &["a", "b", "ü/.."][..random.below(4) as usize] {
+        let dimensions = *pick(random, &[1, 2, 3, 4, 7, 16, 17, 33]);
+        let metric = *pick(random, &metrics);
+        schema = schema.vector(*name, Vector::new(dimensions, metric));
+    }
+    for (name, declared) in [
+        ("year", Field::Integer),
+        ("tag", Field::Keyword),
+        ("weight", Field::Float),
+        ("flag", Field::Bool),
+    ] {
+        if random.below(2) == 0 {
+            schema = schema.field(name, declared);
+        }
+    }
+    schema
+}
+
+/// An id out of few, so that they come again; one that exists, every other time.
+fn id(random: &mut Random, collection: Option<&Collection>) -> PointId {
+    let number = random.below(140);
+    if let Some(collection) = collection.filter(|_| random.below(2) == 0) {
+        let sort = random.below(3);
+        let from = fresh_id(sort, number);
+        if let Some((id, _)) = collection.places.range(from..).next() {
+            return id.clone();
+        }
+    }
+    fresh_id(random.below(3), number)
+}
+
+fn fresh_id(sort: u64, number: u64) -> PointId {
+    match sort {
+        0 if number % 20 == 7 => PointId::from(u64::MAX - number),
+        0 => PointId::from(number),
+        1 => PointId::from(uuid::Uuid::from_u128(u128::from(number) << 60)),
+        _ if number % 20 == 7 => PointId::from(number.to_string().repeat(80)),
+        _ => PointId::from(format!("{number}é")),
+    }
+}
+
+fn ids(random: &mut Random, collection: Option<&Collection>, count: usize) -> Vec<PointId> {
+    (0..count).map(|_| id(random, collection)).collect()
+}
+
+/// A write that is small enough to be checked at once, so that it stays in its place among others.
+fn write(random: &mut Random, model: &Model) -> Write {
+    let name = collection(random, model);
+    let count = match random.below(3) {
+        0 => return deletes(random, model, name),
+        1 => 1 + random.below(14),
+        _ => 1,
+    };
+    upsert_of(random, model, name, count)
+}
+
+fn upserts(random: &mut Random, model: &Model, name: usize) -> Write {
+    let count = match random.below(40) {
+        0 => 0,
+        // More than fit into a block, or on a page of a feed.
+        1 => 300,
+        _ => 1 + random.below(14),
+    };
+    upsert_of(random, model, name, count)
+}
+
+fn upsert_of(random: &mut Random, model: &Model, name: usize, count: u64) -> Write {
+    let points = (0..count).map(|_| point(random, model.collection(name)));
+    Write::Upsert(name, points.collect())
+}
+
+fn deletes(random: &mut Random, model: &Model, name: usize) -> Write {
+    let count = match random.below(40) {
+        0 => 0,
+        1 => 250,
+        _ => 1 + random.below(14),
+    };
+    Write::Delete(name, ids(random, model.collection(name), count as usize))
+}
+
+/// A point that fits the schema, unless it is meant to be refused.
+fn point(random: &mut Random, collection: Option<&Collection>) -> Point {
+    let mut point = Point::new(id(random, collection)).payload(payload(random));
+    let Some(collection) = collection else {
+        return point;
+    };
+    for (name, vector) in &collection.schema.vectors {
+        if random.below(5) > 0 {
+            let values = values(random, vector.dimensions as usize);
+            point.vectors.push((name.clone(), values));
+        }
+    }
+    match random.below(400) {
+        0 => point.vectors.push(("absent".into(), vec![1.0])),
+        1 => {
+            let twice = point.vectors.first().cloned();
+            point.vectors.extend(twice);
+        }
+        2 => {
+            if let Some((_, values)) = point.vectors.first_mut() {
+                values.push(1.0);
+            }
+        }
+        3 => point = point.payload(json!({ "year": 1.5, "tag": 1, "weight": "x", "flag": 0 })),
+        4 => {
+            if let Some((_, values)) = point.vectors.first_mut() {
+                values.fill(0.0);
+            }
+        }
+        _ => {}
+    }
+    point
+}
+
+/// Small integers, whose scores are exact and often equal, or any numbers.
+fn values(random: &mut Random, dimensions: usize) -> Vec<f32> {
+    let sort = random.below(8);
+    let mut values: Vec<f32> = (0..dimensions)
+        .map(|_| match sort {
+            0..4 => random.below(7) as f32 - 3.0,
+            4 => random.unit() * 1e15,
+            5 => random.unit() * 1e-3,
+            _ => random.unit(),
+        })
+        .collect();
+    // Under cosine a zero vector is refused.
+    if values.iter().all(|x| *x == 0.0) {
+        values[0] = 1.0;
+    }
+    values
+}
+
+const INTEGERS: [i64; 7] = [-3, 0, 1, 2, 7, (1 << 53) + 1, i64::MIN];
+const FLOATS: [f64; 8] = [
+    -2.5,
+    -0.0,
+    0.5,
+    1.0,
+    7.25,
+    9_007_199_254_740_992.0,
+    1e300,
+    -1e300,
+];
+const TAGS: [&str; 5] = ["pond", "Pond", "", "a.b", "🏺"];
+
+fn payload(random: &mut Random) -> Value {
+    let mut map = Map::new();
+    // Absent, null, one value, or several.
+    let mut put = |random: &mut Random, name: &str, draw: fn(&mut Random) -> Value| {
+        let value = match random.below(8) {
+            0 => return,
+            1 => Value::Null,
+            2 => {
+                let count = random.below(4);
+                let items = (0..count).map(|_| {
+                    let absent = random.below(6) == 0;
+                    if absent { Value::Null } else { draw(random) }
+                });
+                items.collect()
+            }
+            _ => draw(random),
+        };
+        map.insert(name.to_owned(), value);
+    };
+    put(random, "year", |random| {
+        if random.below(12) == 0 {
+            return json!(u64::MAX);
+        }
+        json!(pick(random, &INTEGERS))
+    });
+    put(random, "tag", |random| json!(pick(random, &TAGS)));
+    put(random, "weight", number);
+    put(random, "flag", |random| json!(random.below(2) == 0));
+    put(random, "any", |random| match random.below(4) {
+        0 => json!(pick(random, &TAGS)),
+        1 => json!(random.below(2) == 0),
+        2 => json!([[1], [{ "deep": 1 }]]),
+        _ => number(random),
+    });
+    put(
+        random,
+        "author",
+        |random| json!({ "name": pick(random, &TAGS), "born": [number(random), null], "a.b": 1 }),
+    );
+    if random.below(4) == 0 {
+        put(random, "author.name", |random| json!(pick(random, &TAGS)));
+    }
+    if random.below(10) == 0 {
+        map.insert("text".into(), "x".repeat(random.below(900) as usize).into());
+    }
+    Value::Object(map)
+}
+
+fn number(random: &mut Random) -> Value {
+    if random.below(2) == 0 {
+        json!(pick(random, &INTEGERS))
+    } else {
+        json!(pick(random, &FLOATS))
+    }
+}
+
+const FIELDS: [&str; 9] = [
+    "year",
+    "tag",
+    "weight",
+    "flag",
+    "any",
+    "author.name",
+    "author.born",
+    "author.a.b",
+    "absent",
+];
+
+fn filter(random: &mut Random, depth: u64) -> Filter {
+    if depth > 0 && random.below(3) == 0 {
+        let count = random.below(4);
+        let mut several = || (0..count).map(|_| filter(random, depth - 1)).collect();
+        return match count {
+            0 | 1 => !filter(random, depth - 1),
+            2 => Filter::All(several()),
+            _ => Filter::Any(several()),
+        };
+    }
+    let path = field(*pick(random, &FIELDS));
+    match random.below(8) {
+        0 => path.eq(*pick(random, &TAGS)),
+        1 => path.eq(random.below(2) == 0),
+        2 => path.eq(number(random)),
+        3 => path.at_least(number(random)),
+        4 => path.at_most(number(random)),
+        5 => path.above(number(random)),
+        6 => path.below(number(random)),
+        _ => {
+            let (low, high) = (number(random), number(random));
+            if random.below(2) == 0 {
+                path.within(low..high)
+            } else {
+                path.within(low..=high)
+            }
+        }
+    }
+}
+
+fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
+    let vectors = collection.map(|collection| &collection.schema.vectors);
+    let known = vectors.and_then(|vectors| {
+        let place = random.below(vectors.len() as u64) as usize;
+        vectors.iter().nth(place)
+    });
+    let (name, mut dimensions) = match known {
+        Some((name, vector)) => (name.as_str(), vector.dimensions as usize),
+        None => ("absent", 3),
+    };
+    if random.below(200) == 0 {
+        dimensions += 1;
+    }
+    let mut query = Query::nearest(name, values(random, dimensions))
+        .limit(1 + random.below(20) as usize)
+        .with_payload(random.below(2) == 0)
+        .with_vectors(random.below(2) == 0);
+    if random.below(100) == 0 {
+        query.limit = *pick(random, &[0, 600, 10_000, 10_001]);
+    }
+    if random.below(2) == 0 {
+        query = query.filter(filter(random, 3));
+    }
+    query
+}

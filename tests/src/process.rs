@@ -1,0 +1,112 @@
+//! What this process takes: memory, maps, and the space of a directory.
+//!
+//! Where there is no `/proc` there is no number, and everything is 0.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Bytes of resident memory.
+#[must_use]
+pub fn resident() -> u64 {
+    status("VmRSS:")
+}
+
+/// Bytes of resident memory that belong to no file: what was allocated.
+#[must_use]
+pub fn anonymous() -> u64 {
+    status("RssAnon:")
+}
+
+fn status(key: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+    kilobytes.unwrap_or(0) * 1_024
+}
+
+/// How many files below `directory` are mapped, those included that were removed since.
+#[must_use]
+pub fn maps_below(directory: &Path) -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let directory = directory.display().to_string();
+    maps.lines()
+        .filter(|line| line.contains(&directory))
+        .count()
+}
+
+/// What the files of a directory take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many there are.
+    pub files: u64,
+    /// Their lengths together.
+    pub bytes: u64,
+}
+
+/// The size of a directory without directories.
+///
+/// # Panics
+/// When the directory cannot be read.
+#[must_use]
+pub fn directory_size(directory: &Path) -> Size {
+    let entries = fs::read_dir(directory).expect("a directory that can be read");
+    entries.fold(Size::default(), |size, entry| {
+        // One that was removed meanwhile takes nothing.
+        let len = entry.and_then(|entry| entry.metadata()).map(|it| it.len());
+        Size {
+            files: size.files + u64::from(len.is_ok()),
+            bytes: size.bytes + len.unwrap_or(0),
+        }
+    })
+}
+
+/// Watches how far something grows, from a thread of its own.
+#[derive(Debug)]
+pub struct Growth {
+    probe: fn() -> u64,
+    before: u64,
+    most: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+}
+
+impl Growth {
+    /// Begins to watch what `probe` gives, in bytes.
+    #[must_use]
+    pub fn begin(probe: fn() -> u64) -> Self {
+        let before = probe();
+        let (most, over) = (
+            Arc::new(AtomicU64::new(before)),
+            Arc::<AtomicBool>::default(),
+        );
+        let watch = (Arc::clone(&most), Arc::clone(&over));
+        thread::spawn(move || {
+            let (most, over) = watch;
+            while !over.load(Ordering::Relaxed) {
+                most.fetch_max(probe(), Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        Self {
+            probe,
+            before,
+            most,
+            over,
+        }
+    }
+
+    /// By how many MiB it grew at most.
+    #[must_use]
+    pub fn end(&self) -> f64 {
+        self.over.store(true, Ordering::Relaxed);
+        let most = self.most.load(Ordering::Relaxed).max((self.probe)());
+        most.saturating_sub(self.before) as f64 / f64::from(1 << 20)
+    }
+}

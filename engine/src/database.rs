@@ -8,8 +8,8 @@ mod snapshots;
 use crate::{
     cancel::Cancel,
     collection::{
-        Applied, Batch, Collection, Committer, Damage, Names, Reader, Request, Stats, Store,
-        Verification, check_place,
+        Applied, Batch, Collection, Committer, Damage, Names, OptimizeProgress, Reader, Request,
+        Stats, Store, Verification, check_place,
     },
     error::{Error, ErrorKind, Result},
     executor::{Executor, ThreadExecutor},
@@ -19,11 +19,16 @@ use crate::{
     schema::{Schema, check_name},
     vfs::{Vfs, open_directory},
 };
+use futures_core::Stream;
 use std::{
     any::Any,
-    fmt, io,
+    fmt,
+    future::{Future, poll_fn},
+    io,
     path::PathBuf,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -300,7 +305,36 @@ impl Database {
     /// Dropped, a merge that is under way goes on to its end, and no other is begun. It changes
     /// nothing that a read could see.
     pub fn optimize(&self) -> Op<()> {
-        self.long_request(Request::Optimize)
+        self.long_request(Request::Optimize(None))
+    }
+
+    /// As [`optimize`](Self::optimize), and says how far it has come whenever that changes. `report`
+    /// is called where the operation is polled or waited for, never on a thread of the engine's.
+    ///
+    /// # Errors
+    /// As [`optimize`](Self::optimize).
+    ///
+    /// # Cancel safety
+    /// As [`optimize`](Self::optimize).
+    pub fn optimize_with(
+        &self,
+        mut report: impl FnMut(OptimizeProgress) + Send + 'static,
+    ) -> Op<()> {
+        let store = Arc::clone(&self.store);
+        Op::flow(async move |cancel| {
+            let (listener, progress) = async_channel::bounded(1);
+            let mut progress = pin!(progress);
+            let request = Request::Optimize(Some(listener));
+            let mut ended = pin!(store.commit(request, cancel));
+            poll_fn(|context| {
+                while let Poll::Ready(Some(progress)) = progress.as_mut().poll_next(context) {
+                    report(progress);
+                }
+                ended.as_mut().poll(context).map_ok(drop)
+            })
+            .await
+        })
+        .on(&self.store.executor)
     }
 
     /// Reads all files that count, checks them against their checksums and each other, and lists

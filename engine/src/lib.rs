@@ -79,7 +79,9 @@ mod snapshot;
 mod database;
 
 pub use cancel::{Cancel, CancelToken};
-pub use collection::{Batch, Collection, Damage, Edit, Selection, Stats, Verification};
+pub use collection::{
+    Batch, Collection, Damage, Edit, OptimizeProgress, Selection, Stats, Verification,
+};
 pub use database::{Database, DatabaseBuilder, Health};
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use executor::{BoxFuture, Executor, ThreadExecutor, block_on};

@@ -166,10 +166,14 @@ impl Attempt {
     }
 
     fn acknowledged(&mut self, change: &Change) {
-        // What may have been left of earlier ones was taken back first.
-        self.unknown.clear();
-        self.remains.clear();
+        let before = self.model.clone();
         self.model.apply(change);
+        // What may have been left of earlier ones was taken back first, unless this came to nothing
+        // and touched no file.
+        if self.model != before {
+            self.unknown.clear();
+            self.remains.clear();
+        }
     }
 
     fn note(&mut self, change: &Change, answer: amphora::Result<()>) -> Checked {
@@ -183,8 +187,13 @@ impl Attempt {
             self.acknowledged(change);
             return Ok(());
         };
+        let is_unknown = error
+            .to_string()
+            .contains("outcome of the write is unknown");
         match error.kind() {
             ErrorKind::Poisoned => {
+                // The database was poisoned by another while this was under way.
+                self.unknown.extend(is_unknown.then(|| change.clone()));
                 self.refused_as_poisoned += 1;
                 // A part that works by itself may have met the fault.
                 if !self.poisoned && !self.something_failed() {
@@ -196,7 +205,7 @@ impl Attempt {
             ErrorKind::NotFound | ErrorKind::AlreadyExists => {}
             ErrorKind::Io | ErrorKind::StorageFull => {
                 let says = |what| error.to_string().contains(what);
-                if says("outcome of the write is unknown") {
+                if is_unknown {
                     self.poisoned = true;
                     self.unknown.push(change.clone());
                 } else if self.poisoned {
@@ -242,8 +251,7 @@ impl Attempt {
 
     fn opened(&mut self, db: Database) -> Checked {
         let found = Model::read(&db).map_err(|error| Failure::new(Wrong::NotOpened, error))?;
-        self.check(&found)?;
-        self.model = found;
+        self.model = self.check(&found)?;
         self.unknown.clear();
         self.remains.clear();
         self.poisoned = false;
@@ -266,12 +274,13 @@ impl Attempt {
         }
     }
 
-    /// What was acknowledged is there, and of the open end a beginning at most.
-    fn check(&self, found: &Model) -> Checked {
+    /// What was acknowledged is there, and of the open end a beginning at most. Gives the state that
+    /// was found, which knows its snapshots.
+    fn check(&self, found: &Model) -> Checked<Model> {
         let mut states = self.model.states(&self.unknown);
         states.extend(self.model.states(&self.remains));
-        if states.contains(found) {
-            return Ok(());
+        if let Some(state) = states.iter().position(|state| state == found) {
+            return Ok(states.swap_remove(state));
         }
         let missing = self.model.0.iter().any(|(name, points)| {
             let found = found.0.get(name);

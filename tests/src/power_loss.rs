@@ -143,7 +143,7 @@ impl Run {
         let mut db = open(disk.clone()).map_err(not_opened)?;
         let shown = vfs.recorded();
         let found = Model::read(&db).map_err(not_opened)?;
-        before.judge(&found)?;
+        let found = before.judge(&found)?;
         let changes: Vec<_> = steps.iter().flat_map(Step::changes).cloned().collect();
         let states: Arc<[Model]> = found.states(&changes).into();
         let only = |state| Window {
@@ -187,7 +187,7 @@ impl Run {
         let calls = vfs.record();
         Ok(Self {
             start: start_of_run,
-            known: known(&calls),
+            known: known(&calls, &states),
             calls,
             shown,
             before,
@@ -200,7 +200,7 @@ impl Run {
     pub fn without(&self, call: usize) -> Self {
         let mut run = self.clone();
         run.calls.remove(call);
-        run.known = known(&run.calls);
+        run.known = known(&run.calls, &run.states);
         run.shown -= usize::from(call < self.shown);
         run
     }
@@ -361,15 +361,17 @@ struct Window {
 }
 
 impl Window {
-    /// An error that says what is wrong with `found`, if it is none of these.
-    fn judge(&self, found: &Model) -> Result<(), Failure> {
+    /// The one that was found, which knows its snapshots; an error that says what is wrong with
+    /// `found`, if it is none of these.
+    fn judge(&self, found: &Model) -> Result<&Model, Failure> {
         let Self {
             ref states,
             first,
             last,
         } = *self;
-        if states[first..=last].contains(found) {
-            return Ok(());
+        let mut allowed = states[first..=last].iter().rev();
+        if let Some(state) = allowed.find(|state| *state == found) {
+            return Ok(state);
         }
         let known = |(name, id, point): (&String, _, _)| {
             let state = |state: &Model| state.0.get(name).and_then(|c| c.get(id)) == Some(point);
@@ -391,11 +393,14 @@ impl Window {
     }
 }
 
-fn known(calls: &[Call]) -> Vec<(usize, usize)> {
+fn known(calls: &[Call], states: &[Model]) -> Vec<(usize, usize)> {
     let (mut acknowledged, mut issued) = (0, 0);
+    // One that comes to nothing may be answered before the writes that it found under way.
+    let comes_to_nothing = |n: u64| states[n as usize] == states[n as usize - 1];
     let after = calls.iter().map(|call| {
         match *call {
             Call::Acknowledged(n) if n > ISSUED => issued = issued.max((n - ISSUED) as usize),
+            Call::Acknowledged(n) if comes_to_nothing(n) => {}
             Call::Acknowledged(n) => acknowledged = acknowledged.max(n as usize),
             _ => {}
         }

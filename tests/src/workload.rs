@@ -3,20 +3,27 @@
 //! The model is a map and knows nothing of logs. Tests run the script on a directory of their
 //! choice, stop it somewhere, open what is there, and compare.
 
-use crate::{
-    opening::{self, Memory},
-    random::Random,
-};
+mod script;
+
+pub use script::{coda, random_script, script, writes};
+
+use crate::opening::{self, Memory};
 use amphora::{
-    BoxFuture, Collection, Database, Error, Field, Metric, Point, PointId, Result, Schema, Vector,
+    Batch, BoxFuture, Database, Edit, Field, Metric, Point, PointId, Result, Schema, Vector,
     vfs::Vfs,
 };
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// What a database holds: points by collection and id.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Model(pub BTreeMap<String, BTreeMap<PointId, Point>>);
+/// Points by collection and id.
+pub type Contents = BTreeMap<String, BTreeMap<PointId, Point>>;
+
+/// What a database holds, and what its snapshots do.
+///
+/// Two are equal when they hold the same and have snapshots of the same names: what a snapshot
+/// holds is read by going back to it.
+#[derive(Clone, Debug, Default)]
+pub struct Model(pub Contents, BTreeMap<String, Contents>);
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -29,6 +36,18 @@ pub enum Change {
     Upsert(&'static str, Vec<Point>),
     /// Deletes points as one batch.
     Delete(&'static str, Vec<PointId>),
+    /// Sets the version in the payloads of points that are there.
+    SetVersion(&'static str, Vec<PointId>, u64),
+    /// Upserts, deletes and set versions of any collections, as one batch.
+    Batch(Vec<Change>),
+    /// Gives a collection another name.
+    Rename(&'static str, &'static str),
+    /// Makes a snapshot.
+    Snapshot(&'static str),
+    /// Deletes a snapshot.
+    Forget(&'static str),
+    /// Goes back to a snapshot.
+    Restore(&'static str),
 }
 
 /// A step of a script.
@@ -57,6 +76,12 @@ impl Step {
 }
 
 impl Model {
+    /// What it holds alone, for those who look at snapshots themselves.
+    #[must_use]
+    pub fn without_snapshots(self) -> Self {
+        Self(self.0, BTreeMap::new())
+    }
+
     /// Does what a change does.
     pub fn apply(&mut self, change: &Change) {
         match change {
@@ -70,10 +95,28 @@ impl Model {
                 let collection = self.0.entry((*name).to_owned()).or_default();
                 collection.retain(|id, _| !ids.contains(id));
             }
+            Change::SetVersion(name, ids, version) => {
+                let collection = self.0.entry((*name).to_owned()).or_default();
+                let named = collection.iter_mut().filter(|(id, _)| ids.contains(id));
+                named.for_each(|(_, point)| set_version(point, *version));
+            }
+            Change::Batch(parts) => parts.iter().for_each(|part| self.apply(part)),
+            Change::Rename(from, to) => {
+                let renamed = self
+                    .0
+                    .remove(*from)
+                    .map(|points| ((*to).to_owned(), points));
+                self.0.extend(renamed);
+            }
+            Change::Snapshot(name) => {
+                drop(self.1.insert((*name).to_owned(), self.0.clone()));
+            }
+            Change::Forget(name) => drop(self.1.remove(*name)),
+            Change::Restore(name) => self.0 = self.1.get(*name).cloned().unwrap_or_default(),
         }
     }
 
-    /// What a database holds.
+    /// What a database holds, and the names of its snapshots.
     ///
     /// # Errors
     /// Those of reading it.
@@ -97,6 +140,9 @@ impl Model {
             }
             model.0.insert(name, points);
         }
+        for snapshot in db.snapshots().wait()? {
+            model.1.insert(snapshot.name, Contents::new());
+        }
         Ok(model)
     }
 
@@ -113,6 +159,12 @@ impl Model {
     }
 }
 
+impl PartialEq for Model {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 && self.1.keys().eq(other.1.keys())
+    }
+}
+
 /// Opens a database on the pools of the process, with so little memory that points leave it often.
 ///
 /// # Errors
@@ -124,16 +176,47 @@ pub fn open(vfs: impl Vfs + 'static) -> Result<Database> {
 /// Starts a change. Nothing happens before it is polled; the first poll puts it into the queue.
 pub fn start(db: &Database, change: &Change) -> BoxFuture<'static, Result<()>> {
     let (db, change) = (db.clone(), change.clone());
-    let find =
-        async |db: Database, name: &str| -> Result<Collection, Error> { db.collection(name).await };
     Box::pin(async move {
         match change {
             Change::Create(name) => db.create_collection(name, schema()).await.map(drop),
             Change::Remove(name) => db.delete_collection(name).await,
-            Change::Upsert(name, points) => find(db, name).await?.upsert(points).await,
-            Change::Delete(name, ids) => find(db, name).await?.delete(ids).await.map(drop),
+            Change::Upsert(name, points) => db.collection(name).await?.upsert(points).await,
+            Change::Delete(name, ids) => db.collection(name).await?.delete(ids).await.map(drop),
+            Change::SetVersion(..) => {
+                let (name, edit) = edit(change);
+                db.collection(name).await?.apply(edit).await.map(drop)
+            }
+            Change::Batch(parts) => {
+                let mut batch = Batch::new();
+                for (name, edit) in parts.into_iter().map(edit) {
+                    batch = batch.edit(&db.collection(name).await?, edit);
+                }
+                db.write(batch).await.map(drop)
+            }
+            Change::Rename(from, to) => db.rename_collection(from, to).await,
+            Change::Snapshot(name) => db.create_snapshot(name).await.map(drop),
+            Change::Forget(name) => db.delete_snapshot(name).await,
+            Change::Restore(name) => db.restore_snapshot(name).await,
         }
     })
+}
+
+/// A change of points, as a part of a batch.
+fn edit(change: Change) -> (&'static str, Edit) {
+    match change {
+        Change::Upsert(name, points) => (name, Edit::upsert(points)),
+        Change::Delete(name, ids) => (name, Edit::delete(ids)),
+        Change::SetVersion(name, ids, version) => {
+            (name, Edit::set_payload(ids, json!({ "version": version })))
+        }
+        other => panic!("{other:?} is no change of points"),
+    }
+}
+
+fn set_version(point: &mut Point, version: u64) {
+    let mut payload = point.payload.to_value();
+    payload["version"] = version.into();
+    point.payload = payload.into();
 }
 
 fn schema() -> Schema {
@@ -160,129 +243,4 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
     } else {
         point.vector("b", [x, 0.25])
     }
-}
-
-fn points(ids: std::ops::Range<u64>, version: u64, text: usize) -> Vec<Point> {
-    ids.map(|id| point(id, version, text)).collect()
-}
-
-fn ids(ids: impl IntoIterator<Item = u64>) -> Vec<PointId> {
-    ids.into_iter().map(PointId::from).collect()
-}
-
-/// The run that is stopped everywhere: every kind of write, batches within one sector and over
-/// many, groups of several writes, a collection that comes again under its name, merging and
-/// reopening.
-#[must_use]
-pub fn script() -> Vec<Step> {
-    use Change::{Create, Delete, Remove, Upsert};
-    use Step::{Optimize, Reopen, Together, Write};
-    let uuid = uuid::Uuid::from_u128(7);
-    vec![
-        Write(Create("docs")),
-        Write(Upsert("docs", points(0..1, 1, 10))),
-        Write(Upsert("docs", points(1..6, 2, 30))),
-        Write(Create("notes")),
-        Write(Upsert(
-            "notes",
-            vec![point("north", 3, 0), point(uuid, 4, 700)],
-        )),
-        Write(Delete("docs", ids([1, 3, 99]))),
-        Together(vec![
-            Upsert("docs", points(10..11, 5, 5)),
-            Upsert("notes", points(10..13, 6, 200)),
-            Delete("docs", ids([10])),
-            Upsert("docs", points(10..12, 7, 450)),
-            Delete("notes", vec!["north".into()]),
-            Upsert("notes", vec![point("north", 8, 1)]),
-        ]),
-        Write(Upsert("docs", points(20..26, 9, 1_200))),
-        Optimize,
-        Reopen,
-        Write(Upsert("docs", points(0..4, 10, 60))),
-        Write(Remove("notes")),
-        Write(Create("notes")),
-        Write(Upsert("notes", points(0..2, 11, 20))),
-        Together(vec![
-            Upsert("docs", points(30..32, 12, 300)),
-            Upsert("notes", points(1..3, 13, 300)),
-            Create("drafts"),
-            Upsert("docs", points(31..33, 14, 5)),
-        ]),
-        Write(Upsert("drafts", vec![point("only", 15, 40)])),
-        Write(Delete("docs", ids(0..31))),
-        Optimize,
-        Write(Delete("docs", ids(0..40))),
-        Reopen,
-        Write(Upsert("docs", points(0..2, 16, 4_000))),
-        Write(Remove("drafts")),
-        Write(Upsert("notes", points(0..1, 17, 0))),
-    ]
-}
-
-const NAMES: [&str; 3] = ["docs", "notes", "drafts"];
-
-/// A run of the same kinds of steps, drawn from a seed: small batches over few ids, so that most
-/// writes go over earlier ones, and collections that go and come again.
-#[must_use]
-pub fn random_script(seed: u64) -> Vec<Step> {
-    let mut random = Random(seed);
-    let mut existing = BTreeSet::from([NAMES[0]]);
-    let mut steps = vec![Step::Write(Change::Create(NAMES[0]))];
-    for version in 0..10 + random.below(16) {
-        let write = |random: &mut Random| {
-            let name = *existing
-                .iter()
-                .nth(random.below(existing.len() as u64) as usize)?;
-            let first = random.below(12);
-            let last = first + 1 + random.below(3);
-            let text = match random.below(8) {
-                0 => random.below(1_500),
-                _ => random.below(90),
-            };
-            let change = match random.below(4) {
-                0 => Change::Delete(name, ids(first..last)),
-                _ => Change::Upsert(name, points(first..last, version, text as usize)),
-            };
-            Some(change)
-        };
-        let step = match random.below(11) {
-            0 => Some(Step::Reopen),
-            10 => Some(Step::Optimize),
-            1 => {
-                let changes = 2 + random.below(3);
-                let changes = (0..changes).map(|_| write(&mut random)).collect();
-                Option::map(changes, Step::Together)
-            }
-            2 => {
-                let name = NAMES[random.below(3) as usize];
-                let change = match existing.remove(name) {
-                    true => Change::Remove(name),
-                    false => Change::Create(name),
-                };
-                if let Change::Create(name) = change {
-                    existing.insert(name);
-                }
-                Some(Step::Write(change))
-            }
-            _ => write(&mut random).map(Step::Write),
-        };
-        steps.extend(step);
-    }
-    steps
-}
-
-/// A few writes that fit on whatever the script left.
-#[must_use]
-pub fn coda() -> Vec<Step> {
-    use Change::{Create, Delete, Upsert};
-    use Step::{Together, Write};
-    vec![
-        Write(Create("later")),
-        Together(vec![
-            Upsert("later", points(0..2, 18, 90)),
-            Upsert("later", points(1..3, 19, 500)),
-        ]),
-        Write(Delete("later", ids([0]))),
-    ]
 }

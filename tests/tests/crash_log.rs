@@ -33,7 +33,7 @@ fn power_loss_after_every_call_keeps_what_was_acknowledged() {
     let mut seed = Random(1);
     let (mut images, mut second, mut in_recovery) = (0, 0, 0);
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
-        let random = (0..10).map(|n| Loss::Random(prefix as u64 * 1_000 + n));
+        let random = (0..8).map(|n| Loss::Random(prefix as u64 * 1_000 + n));
         for loss in [Loss::All, Loss::Nothing].into_iter().chain(random) {
             let again = run.lose_power(prefix, model, loss, &coda())?;
             images += 1;

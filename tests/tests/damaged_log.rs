@@ -12,7 +12,7 @@ use amphora::{
 };
 use amphora_tests::{
     opening::{self, Memory},
-    workload::{Change, Model, Step, script, start},
+    workload::{Change, Model, Step, start, writes},
 };
 use futures::{executor::block_on, future::join_all};
 use std::{collections::BTreeMap, ops::Range};
@@ -36,7 +36,7 @@ impl Subject {
         let mut db = open(vfs.clone()).unwrap();
         // The first record says that the file begins.
         let mut states = vec![Model::default(); 2];
-        for step in script() {
+        for step in writes() {
             if let Step::Reopen = step {
                 db.close().wait().unwrap();
                 db = open(vfs.clone()).unwrap();

@@ -1,9 +1,8 @@
 //! What durable storage costs, beside plain files that hold the same bytes.
 //!
-//! Bulk ingest, single durable upserts, opening, and space. Each part has directories of its own
+//! Bulk ingest, single durable upserts, opening, snapshots, and space. Each part has directories of its own
 //! on the disk that holds the temporary files, which must be a real one: on a file system in
 //! memory a sync costs nothing. Ways take turns in a new order each, and a figure is the median.
-//! Snapshots are to be measured here too once there are any.
 
 mod ingest;
 mod open;

@@ -15,7 +15,7 @@ use super::{
     tables::{Tables, Targets},
     touched::Touched,
     upkeep::{Moment, Sealed, Upkeep},
-    write::{Applied, Request, Write, not_json},
+    write::{Applied, OptimizeProgress, Request, Write, not_json},
 };
 use crate::{
     cancel::cancelled,
@@ -72,6 +72,8 @@ pub(crate) struct Committer {
     pub(super) sweep: Sweep,
     /// Those who wait for everything to be merged.
     pub(super) optimizing: Vec<Write>,
+    /// What they were told last.
+    pub(super) progress: Option<OptimizeProgress>,
     /// Whether no more writes come.
     pub(super) closing: bool,
     /// What is asked of snapshots; the first of them may be under way.
@@ -161,7 +163,7 @@ impl Committer {
             let mut received = pin!(queue.recv());
             let next = poll_fn(|context| {
                 self.keep_up(context);
-                if self.upkeep.holds_writes() {
+                if self.upkeep.holds_writes() && self.state.poisoned().is_none() {
                     return Poll::Pending;
                 }
                 received.as_mut().poll(context).map(std::result::Result::ok)
@@ -196,6 +198,7 @@ impl Committer {
         while self.attend_snapshot() {
             self.advance(context);
         }
+        self.report_progress();
         self.answer_optimized();
         let pending = self.upkeep.is_working();
         self.state.counts.upkeep.store(pending, Ordering::Relaxed);
@@ -283,28 +286,6 @@ impl Committer {
         self.upkeep.flush(Sealed { parts, ..sealed });
     }
 
-    /// Answers those who wait for everything to be merged, when it is or cannot be.
-    fn answer_optimized(&mut self) {
-        if self.optimizing.is_empty() {
-            return;
-        }
-        self.optimizing.retain(|write| write.cancel.check().is_ok());
-        let answer = match (self.state.check_writable(), self.upkeep.failure()) {
-            (Err(error), _) => Err(error),
-            (Ok(()), Some(error)) => Err(error.clone()),
-            (Ok(()), None) => {
-                if !self.upkeep.is_idle() || self.tables.active_bytes() > 0 {
-                    return;
-                }
-                let readable = self.upkeep.check_readable();
-                readable.and_then(|()| self.tables.check_whole())
-            }
-        };
-        for write in self.optimizing.drain(..) {
-            write.answer(answer.clone().map(|()| Applied::Done));
-        }
-    }
-
     /// Puts a write into the group, or answers it. Gives back the one that closes.
     fn stage(&mut self, write: Write) -> Option<Write> {
         if let Err(error) = write.cancel.check() {
@@ -323,7 +304,7 @@ impl Committer {
                 let synced = self.sync();
                 write.answer(synced.map(|()| Applied::Done));
             }
-            Request::Optimize => self.optimizing.push(write),
+            Request::Optimize(_) => self.optimizing.push(write),
             Request::Snapshot(..) => self.snapshots.push_back(write),
             Request::Upsert(shape, change, body) => match self.adapted(&shape, change, body) {
                 Ok((change, body)) => self.log(change, body, None, write.durability, write.reply),
@@ -363,7 +344,9 @@ impl Committer {
         if self.touched.has_one_of(staged, &edits) {
             self.commit();
         }
-        match resolve(edits, &self.tables, &self.limits) {
+        // One that comes to nothing is logged nowhere, and refused like the others.
+        let writable = self.state.check_writable();
+        match writable.and_then(|()| resolve(edits, &self.tables, &self.limits)) {
             Ok((Some(resolved), count)) => {
                 let Resolved { change, body } = resolved;
                 self.log(change, body, Some(count), durability, reply);

@@ -26,6 +26,7 @@ mod names;
 mod touched;
 mod committer;
 mod snapshots;
+mod optimize;
 mod open;
 mod reader;
 mod verify;
@@ -42,6 +43,7 @@ pub use state::Damage;
 pub use store::Stats;
 pub(crate) use store::Store;
 pub use verify::Verification;
+pub use write::OptimizeProgress;
 pub(crate) use write::{Applied, Names, Request, Snapshots};
 
 use crate::{

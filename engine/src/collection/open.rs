@@ -64,6 +64,7 @@ impl Committer {
             touched: Touched::default(),
             sweep,
             optimizing: Vec::new(),
+            progress: None,
             snapshots: VecDeque::new(),
             closing: false,
             lock,

@@ -27,7 +27,14 @@ impl Committer {
             return false;
         };
         let (what, name) = (*what, name.clone());
-        let begun = self.state.check_writable().and_then(|()| match what {
+        let writable = self.state.check_writable().map_err(|error| {
+            if self.upkeep.is_switching_snapshots() {
+                error.context("the outcome of the write is unknown")
+            } else {
+                error
+            }
+        });
+        let begun = writable.and_then(|()| match what {
             Snapshots::Create if self.upkeep.can_switch() => self.create_snapshot(name),
             Snapshots::Delete if self.upkeep.can_switch() => self.delete_snapshot(&name),
             Snapshots::Create | Snapshots::Delete => Ok(false),

@@ -40,7 +40,7 @@ pub(crate) enum Request {
     /// To make durable what was answered before.
     Sync,
     /// To write all memtables to segments, and merge each collection into one.
-    Optimize,
+    Optimize(Option<async_channel::Sender<OptimizeProgress>>),
     /// Something about the snapshot of this name.
     Snapshot(Snapshots, String),
     Close,
@@ -68,6 +68,19 @@ pub(crate) enum Snapshots {
     Delete,
     /// What the database holds is what it holds.
     Restore,
+}
+
+/// How far [`Database::optimize_with`](crate::Database::optimize_with) has come: it ends when no
+/// points are in memory alone and each collection has one segment at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OptimizeProgress {
+    /// Bytes of points that are in no segment yet, by a rough count.
+    pub memory_bytes: u64,
+    /// Segments of all collections.
+    pub segments: usize,
+    /// Collections.
+    pub collections: usize,
 }
 
 /// What a change did.

@@ -10,6 +10,7 @@ use amphora::{
 };
 use amphora_tests::opening::{self, Memory};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
 
 fn shape() -> Schema {
     Schema::new()
@@ -224,4 +225,23 @@ fn what_becomes_of_a_point_is_held_to_the_limits() {
             .get("b")
             .is_none()
     );
+}
+
+#[test]
+fn optimizing_says_how_far_it_is() {
+    let (_, db, docs) = new();
+    for id in 0..200 {
+        docs.upsert([point(id, 1.0)]).wait().unwrap();
+    }
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&told);
+    let report = move |progress| listener.lock().unwrap().push(progress);
+    db.optimize_with(report).wait().unwrap();
+    let told = told.lock().unwrap();
+    let last = told.last().expect("something was told");
+    assert_eq!(
+        (last.memory_bytes, last.segments, last.collections),
+        (0, 1, 1)
+    );
+    assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "{told:?}");
 }

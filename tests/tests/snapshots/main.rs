@@ -43,7 +43,7 @@ struct Everything {
 
 fn everything(db: &Database) -> Everything {
     Everything {
-        model: Model::read(db).unwrap(),
+        model: Model::read(db).unwrap().without_snapshots(),
         aliases: db.aliases().wait().unwrap(),
     }
 }

@@ -45,6 +45,8 @@ use std::{
 
 /// How long a flush or merge that failed for want of space waits before it is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// With so many segments a merge no longer waits for the end of a flush.
+const MANY: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Upkeep {
@@ -261,9 +263,14 @@ impl Upkeep {
             self.begin_switch(tables, moment);
             self.begin_restore();
             if !self.poll(tables, context, &mut progress) || progress.poison.is_some() {
-                return progress;
+                break;
             }
         }
+        if self.is_idle() && !self.resting() {
+            // What failed has been given up, with the collection that it was for.
+            self.failed = None;
+        }
+        progress
     }
 
     /// Polls what is under way. True when something ended.
@@ -354,8 +361,13 @@ impl Upkeep {
         if self.switching.is_some() || self.is_restoring() {
             return;
         }
+        let flushing = !matches!(self.flush, Flush::Idle);
         let due = tables.all().find_map(|table| {
             let inputs = table.mergeable();
+            // A burst of writes needs the machine and the disk for its flushes.
+            if flushing && !everything && inputs.len() < MANY {
+                return None;
+            }
             let sizes: Vec<Size> = inputs.iter().map(size).collect();
             let run = choose(&sizes, everything)?;
             let damaged = self.damaged.contains_key(&table.state.id);

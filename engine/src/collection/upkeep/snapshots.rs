@@ -44,6 +44,12 @@ impl Upkeep {
         !self.snapshot_next
     }
 
+    /// Whether a switch is under way that was asked for by the oldest request.
+    pub(in crate::collection) fn is_switching_snapshots(&self) -> bool {
+        let what = self.switching.as_ref().map(|switching| &switching.what);
+        matches!(what, Some(What::Snapshots | What::Restore(_)))
+    }
+
     /// Begins the switch to a manifest with these snapshots.
     pub(in crate::collection) fn switch_snapshots(
         &mut self,

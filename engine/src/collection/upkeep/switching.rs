@@ -144,7 +144,10 @@ impl Upkeep {
                 What::Close => self.fail(error, progress),
             },
             Switched::Unknown(error) => {
-                self.outcome = Some(Err(error.clone()));
+                if matches!(what, What::Snapshots | What::Restore(_)) {
+                    let unknown = error.clone().context("the outcome of the write is unknown");
+                    self.outcome = Some(Err(unknown));
+                }
                 progress.poison = Some(error);
             }
         }

@@ -54,17 +54,15 @@ pub(crate) fn run(seed: u64) -> bool {
             .stdin(Stdio::null())
             .spawn()
             .expect("a shell");
-        let mut ended = None;
-        while ended.is_none() && started.elapsed() < PATIENCE {
+        let mut hangs = true;
+        while hangs && started.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(20));
-            ended = child.try_wait().expect("it is our child");
+            hangs = child.try_wait().expect("it is our child").is_none();
         }
-        if ended.is_none() {
+        if hangs {
             let _ = child.kill();
-            let _ = child.wait();
         }
-        let _ = child.wait();
-        let well = ended.is_some_and(|status| status.success());
+        let well = child.wait().expect("it is our child").success();
         let escaped = differences(&before, &around(place.path(), &[&data]));
         let open = too_open(&data);
         for problem in escaped.iter().chain(&open) {
@@ -75,7 +73,7 @@ pub(crate) fn run(seed: u64) -> bool {
             let name = format!("hostile/names/umask-{umask}/{what}");
             Figure::new(name, value as f64, "count", count as u64)
         };
-        let hangs = figure("hangs", usize::from(ended.is_none()));
+        let hangs = figure("hangs", usize::from(hangs));
         let figures = [
             figure("changes_outside", escaped.len()).at_most(0.0),
             figure("modes_too_open", open.len()).at_most(0.0),

@@ -1,7 +1,8 @@
 //! The child: writes from several threads, and says what was answered, until it is killed.
 
 use crate::plan::{Planned, THREADS, open, planned, point, schema};
-use amphora::{Collection, Database, Result};
+use amphora::{Batch, Collection, Database, Edit, Result};
+use serde_json::json;
 use std::{
     io::Write,
     path::Path,
@@ -81,5 +82,28 @@ fn perform(db: &Database, planned: Planned, n: u64) -> Result<()> {
             find(name)?.upsert(points).wait()
         }
         Planned::Delete(name, ids) => find(name)?.delete(ids).wait().map(drop),
+        Planned::Edit(name, ids) => find(name)?.apply(edited(ids, n)).wait().map(drop),
+        Planned::Batch(parts) => {
+            let mut batch = Batch::new();
+            for part in parts {
+                let (name, edit) = match part {
+                    Planned::Upsert(name, ids) => {
+                        (name, Edit::upsert(ids.into_iter().map(|id| point(id, n))))
+                    }
+                    Planned::Delete(name, ids) => (name, Edit::delete(ids)),
+                    Planned::Edit(name, ids) => (name, edited(ids, n)),
+                    _ => unreachable!("no part of a batch"),
+                };
+                batch = batch.edit(&find(name)?, edit);
+            }
+            db.write(batch).wait().map(drop)
+        }
+        Planned::Snapshot(name) => db.create_snapshot(name).wait().map(drop),
+        Planned::Forget(name) => db.delete_snapshot(name).wait(),
+        Planned::Optimize => db.optimize().wait(),
     }
+}
+
+fn edited(ids: Vec<u64>, n: u64) -> Edit {
+    Edit::set_payload(ids, json!({ "edited": n }))
 }

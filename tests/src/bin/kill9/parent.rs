@@ -2,9 +2,11 @@
 
 use crate::{
     Wanted,
-    plan::{Expected, SHARED, THREADS, found, open, planned, schema},
+    plan::{
+        Expected, Model, Points, SHARED, THREADS, found, found_in_snapshot, open, planned, schema,
+    },
 };
-use amphora::ErrorKind;
+use amphora::{Database, ErrorKind, Result};
 use amphora_tests::{random::Random, report::Figure};
 use std::{
     env, fs,
@@ -36,7 +38,7 @@ struct Home {
     seed: u64,
     /// For each thread, how many of its operations were done.
     done: Vec<u64>,
-    expected: Vec<Expected>,
+    expected: Vec<Model>,
 }
 
 #[derive(Default)]
@@ -49,6 +51,8 @@ struct Tally {
     unanswered: u64,
     killed_opening: u64,
     closed: u64,
+    /// Snapshots that were gone back to.
+    snapshots: u64,
 }
 
 /// How one child ended.
@@ -70,7 +74,7 @@ impl Home {
                 .expect("a new collection");
         }
         db.close().wait().expect("nothing prevents closing");
-        let expected = (0..THREADS).map(|thread| Expected::after(seed, thread, 0));
+        let expected = (0..THREADS).map(|thread| Model::after(seed, thread, 0));
         Self {
             directory,
             seed,
@@ -156,6 +160,12 @@ impl Parent {
                 cycles,
             ),
             Figure::new(
+                "kill9/snapshots",
+                self.tally.snapshots as f64,
+                "count",
+                cycles,
+            ),
+            Figure::new(
                 "kill9/seconds",
                 started.elapsed().as_secs_f64(),
                 "s",
@@ -198,7 +208,7 @@ impl Parent {
         let out = BufReader::new(child.stdout.take().expect("a pipe"));
         let (line, lines) = mpsc::channel();
         let reader = thread::spawn(move || {
-            for said in out.lines().map_while(Result::ok) {
+            for said in out.lines().map_while(std::result::Result::ok) {
                 let _ = line.send(said);
             }
         });
@@ -247,10 +257,16 @@ impl Parent {
         let place = copy.as_ref().unwrap_or(&self.home.directory).path();
         let found = open(place).and_then(|db| {
             let found = found(&db)?;
+            // On a copy nobody minds that it goes back.
+            let kept = if copy.is_some() {
+                kept(&db, &found)?
+            } else {
+                Vec::new()
+            };
             db.close().wait()?;
-            Ok(found)
+            Ok((found, kept))
         });
-        let found = match found {
+        let (found, kept) = match found {
             Ok(found) => found,
             Err(error) => {
                 self.tally.not_opened += 1;
@@ -266,6 +282,20 @@ impl Parent {
         let mut whole = true;
         for (thread, found) in (0..).zip(&found) {
             whole &= self.check_thread(thread, found, acknowledged[thread as usize]);
+        }
+        for (thread, points) in kept {
+            whole &= self.check_snapshot(thread, &points);
+        }
+        whole
+    }
+
+    fn check_snapshot(&mut self, thread: u64, points: &Points) -> bool {
+        let whole = self.home.expected[thread as usize].snapshot == *points;
+        self.tally.snapshots += 1;
+        if !whole {
+            self.tally.lost += 1;
+            let cycle = self.tally.cycles;
+            eprintln!("cycle {cycle}: the snapshot of thread {thread} holds something else");
         }
         whole
     }
@@ -283,19 +313,19 @@ impl Parent {
             expected.apply(planned(*seed, thread, n), n);
         }
         *done = acknowledged;
-        if *found == *expected {
+        if *found == expected.now {
             return true;
         }
         // The one that was under way may have been done, whole.
         expected.apply(planned(*seed, thread, acknowledged), acknowledged);
         *done += 1;
-        if *found == *expected {
+        if *found == expected.now {
             self.tally.unanswered += 1;
             return true;
         }
         let kept = (0..acknowledged)
             .rev()
-            .find(|n| Expected::after(*seed, thread, *n) == *found);
+            .find(|n| Model::after(*seed, thread, *n).now == *found);
         let lost = kept.map_or(1, |kept| acknowledged - kept);
         self.tally.lost += lost;
         let cycle = self.tally.cycles;
@@ -320,6 +350,13 @@ impl Parent {
             eprintln!("the directory is kept: {}", home.directory.keep().display());
         }
     }
+}
+
+/// What the snapshots hold, each of its thread.
+fn kept(db: &Database, found: &[Expected]) -> Result<Vec<(u64, Points)>> {
+    let threads = (0..).zip(found).filter(|(_, found)| found.has_snapshot);
+    let kept = threads.map(|(thread, _)| Ok((thread, found_in_snapshot(db, thread)?)));
+    kept.collect()
 }
 
 fn copy(directory: &Path) -> tempfile::TempDir {

@@ -19,19 +19,34 @@ pub(crate) enum Planned {
     Remove(String),
     Upsert(String, Vec<u64>),
     Delete(String, Vec<u64>),
+    /// Says in the payloads of points that are there which operation edited them.
+    Edit(String, Vec<u64>),
+    /// Upserts, deletes and edits, together.
+    Batch(Vec<Planned>),
+    /// Makes the thread's snapshot.
+    Snapshot(String),
+    Forget(String),
+    Optimize,
+}
+
+/// The name of a thread's own collection, and of its snapshot.
+fn own(thread: u64) -> String {
+    format!("own-{thread}")
 }
 
 /// Operation `n` of a thread.
 pub(crate) fn planned(seed: u64, thread: u64, n: u64) -> Planned {
     let mut random = Random(seed ^ thread << 56 ^ n << 8);
     random.draw();
-    let own = format!("own-{thread}");
+    let own = own(thread);
     let turn = n % 60;
-    if turn == 20 {
-        return Planned::Create(own);
-    }
-    if turn == 50 {
-        return Planned::Remove(own);
+    match turn {
+        20 => return Planned::Create(own),
+        25 => return Planned::Snapshot(own),
+        45 => return Planned::Forget(own),
+        50 => return Planned::Remove(own),
+        55 if thread == 0 => return Planned::Optimize,
+        _ => {}
     }
     let collection = if (21..50).contains(&turn) && random.below(4) == 0 {
         own
@@ -47,6 +62,16 @@ pub(crate) fn planned(seed: u64, thread: u64, n: u64) -> Planned {
     match n % 11 {
         0 | 1 => Planned::Upsert(collection, ids(20)),
         2 | 3 => Planned::Delete(collection, ids(5)),
+        5 => Planned::Edit(collection, ids(5)),
+        6 | 7 => {
+            let [first, second] = SHARED.map(str::to_owned);
+            Planned::Batch(vec![
+                Planned::Upsert(first.clone(), ids(8)),
+                Planned::Delete(second.clone(), ids(3)),
+                Planned::Upsert(second, ids(8)),
+                Planned::Edit(first, ids(8)),
+            ])
+        }
         // Too large for the space that the log prepares.
         4 if n % 10 == 4 => {
             let first = thread * 1_000_000 + 100;
@@ -66,6 +91,16 @@ pub(crate) fn point(id: u64, n: u64) -> Point {
     }))
 }
 
+fn edited_point(id: u64, n: u64, edited: Option<u64>) -> Point {
+    let mut point = point(id, n);
+    if let Some(edited) = edited {
+        let mut payload = point.payload.to_value();
+        payload["edited"] = edited.into();
+        point.payload = payload.into();
+    }
+    point
+}
+
 /// Opens a database with so little memory that kills hit flushes and merges.
 pub(crate) fn open(path: &Path) -> Result<Database> {
     let options = opening::options(Memory::Tiny);
@@ -76,31 +111,63 @@ pub(crate) fn schema() -> Schema {
     Schema::new().vector("v", Vector::new(16, Metric::Euclidean))
 }
 
-/// The points of one thread: by collection and id, the operation that wrote them last.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Expected(BTreeMap<String, BTreeMap<u64, u64>>);
+/// By collection and id, the operation that wrote a point last, and the one that edited it since.
+pub(crate) type Points = BTreeMap<String, BTreeMap<u64, (u64, Option<u64>)>>;
 
-impl Expected {
+/// What there is of one thread.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Expected {
+    pub(crate) points: Points,
+    pub(crate) has_snapshot: bool,
+}
+
+/// What there must be of one thread, and in its snapshot.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    pub(crate) now: Expected,
+    pub(crate) snapshot: Points,
+}
+
+impl Model {
     /// After so many operations of a thread.
     pub(crate) fn after(seed: u64, thread: u64, operations: u64) -> Self {
         let shared = SHARED.map(|name| (name.to_owned(), BTreeMap::new()));
-        let mut expected = Self(BTreeMap::from(shared));
-        (0..operations).for_each(|n| expected.apply(planned(seed, thread, n), n));
-        expected
+        let mut model = Self {
+            now: Expected {
+                points: BTreeMap::from(shared),
+                has_snapshot: false,
+            },
+            snapshot: Points::new(),
+        };
+        (0..operations).for_each(|n| model.apply(planned(seed, thread, n), n));
+        model
     }
 
     pub(crate) fn apply(&mut self, planned: Planned, n: u64) {
+        let points = &mut self.now.points;
         match planned {
-            Planned::Create(name) => drop(self.0.insert(name, BTreeMap::new())),
-            Planned::Remove(name) => drop(self.0.remove(&name)),
+            Planned::Create(name) => drop(points.insert(name, BTreeMap::new())),
+            Planned::Remove(name) => drop(points.remove(&name)),
             Planned::Upsert(name, ids) => {
-                let points = self.0.entry(name).or_default();
-                points.extend(ids.into_iter().map(|id| (id, n)));
+                let points = points.entry(name).or_default();
+                points.extend(ids.into_iter().map(|id| (id, (n, None))));
             }
             Planned::Delete(name, ids) => {
-                let points = self.0.entry(name).or_default();
+                let points = points.entry(name).or_default();
                 points.retain(|id, _| !ids.contains(id));
             }
+            Planned::Edit(name, ids) => {
+                let points = points.entry(name).or_default().iter_mut();
+                let named = points.filter(|(id, _)| ids.contains(id));
+                named.for_each(|(_, (_, edited))| *edited = Some(n));
+            }
+            Planned::Batch(parts) => parts.into_iter().for_each(|part| self.apply(part, n)),
+            Planned::Snapshot(_) => {
+                self.now.has_snapshot = true;
+                self.snapshot = points.clone();
+            }
+            Planned::Forget(_) => self.now.has_snapshot = false,
+            Planned::Optimize => {}
         }
     }
 }
@@ -109,13 +176,21 @@ impl Expected {
 /// of no operation.
 pub(crate) fn found(db: &Database) -> Result<Vec<Expected>> {
     let mut threads = vec![Expected::default(); THREADS as usize];
+    for snapshot in db.snapshots().wait()? {
+        let owner = (0..)
+            .zip(&mut threads)
+            .find(|(n, _)| own(*n) == snapshot.name);
+        owner
+            .into_iter()
+            .for_each(|(_, thread)| thread.has_snapshot = true);
+    }
     for name in db.collections().wait()? {
         let own = name
             .strip_prefix("own-")
             .and_then(|n| n.parse::<usize>().ok());
         for (number, thread) in threads.iter_mut().enumerate() {
             if own.is_none_or(|own| own == number) {
-                thread.0.insert(name.clone(), BTreeMap::new());
+                thread.points.insert(name.clone(), BTreeMap::new());
             }
         }
         for found in db.collection(&name).wait()?.scroll() {
@@ -123,12 +198,21 @@ pub(crate) fn found(db: &Database) -> Result<Vec<Expected>> {
             let PointId::Number(id) = found.id else {
                 continue;
             };
-            let n = found.payload.get("n").and_then(Value::as_u64);
-            let n = n.filter(|n| point(id, *n) == found).unwrap_or(u64::MAX);
+            let number = |key| found.payload.get(key).and_then(Value::as_u64);
+            let edited = number("edited");
+            let n = number("n").filter(|n| edited_point(id, *n, edited) == found);
             if let Some(thread) = threads.get_mut((id / 1_000_000) as usize) {
-                thread.0.entry(name.clone()).or_default().insert(id, n);
+                let points = thread.points.entry(name.clone()).or_default();
+                points.insert(id, (n.unwrap_or(u64::MAX), edited));
             }
         }
     }
     Ok(threads)
+}
+
+/// Goes back to the snapshot of a thread, and gives what that holds of it.
+pub(crate) fn found_in_snapshot(db: &Database, thread: u64) -> Result<Points> {
+    db.restore_snapshot(own(thread)).wait()?;
+    let found = found(db)?.into_iter().nth(thread as usize);
+    Ok(found.unwrap_or_default().points)
 }

@@ -1,8 +1,11 @@
 //! Random steps that fit what is there, for the most part.
 
 use super::{
-    model::{Collection, Model, STALE},
-    step::{FEEDS, NAMES, Step, Way, Write},
+    collection::Collection,
+    draw_edit::{alteration, edit, edits},
+    edit::at,
+    model::{Model, STALE},
+    step::{FEEDS, NAMES, SNAPSHOTS, Step, Way, Write},
 };
 use amphora::{Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
 use amphora_tests::random::Random;
@@ -14,11 +17,24 @@ type Kind = (u64, fn(&mut Random, &Model, usize) -> Step);
 const KINDS: &[Kind] = &[
     (12, |random, _, name| Step::Create(name, schema(random))),
     (6, |_, _, name| Step::Remove(name)),
+    (4, |random, _, name| Step::Rename(name, any_name(random))),
+    (4, |random, _, name| Step::Alias(any_name(random), name)),
+    (4, |random, _, _| Step::Unalias(any_name(random))),
+    (8, |random, model, name| {
+        Step::Alter(name, alteration(random, model.collection(name)))
+    }),
+    (3, |random, _, _| Step::Snapshot(snapshot(random))),
+    (2, |random, _, _| Step::Forget(snapshot(random))),
+    (3, |random, _, _| Step::Restore(snapshot(random))),
+    (10, |random, _, _| Step::Advance(1 + random.below(9))),
+    (90, |random, model, name| {
+        Step::Write(Write::Edit(name, edit(random, model, name)))
+    }),
+    (60, |random, model, _| {
+        Step::Write(Write::Batch(edits(random, model)))
+    }),
     (180, |random, model, name| {
-        Step::Write(Write::Upsert(
-            name,
-            vec![point(random, model.collection(name))],
-        ))
+        Step::Write(Write::Upsert(name, vec![point(random, model, name)]))
     }),
     (90, |random, model, name| {
         Step::Write(upserts(random, model, name))
@@ -52,6 +68,8 @@ const KINDS: &[Kind] = &[
         Step::Search(name, query(random, model.collection(name)))
     }),
     (5, |_, _, _| Step::List),
+    (3, |_, _, _| Step::Aliases),
+    (3, |_, _, _| Step::Snapshots),
     (15, |random, _, name| {
         let filter = (random.below(3) == 0).then(|| filter(random, 2));
         Step::OpenFeed(random.below(FEEDS as u64) as usize, name, filter)
@@ -61,7 +79,7 @@ const KINDS: &[Kind] = &[
         Step::ReadFeed(slot, 1 + random.below(120) as usize)
     }),
     (8, |random, _, _| {
-        Step::Stale(random.below(STALE as u64 * 6) as usize)
+        Step::Stale(random.below(STALE as u64 * 8) as usize)
     }),
     (4, |_, _, _| Step::Optimize),
     (3, |_, _, _| Step::Reopen(Way::Close)),
@@ -83,11 +101,19 @@ pub(crate) fn step(random: &mut Random, model: &Model) -> Step {
     Step::Everything
 }
 
+fn any_name(random: &mut Random) -> usize {
+    random.below(NAMES.len() as u64) as usize
+}
+
+fn snapshot(random: &mut Random) -> &'static str {
+    SNAPSHOTS[random.below(SNAPSHOTS.len() as u64) as usize]
+}
+
 /// A collection that exists, nearly always.
-fn collection(random: &mut Random, model: &Model) -> usize {
+pub(crate) fn collection(random: &mut Random, model: &Model) -> usize {
     let mut name = 0;
     for _ in 0..4 {
-        name = random.below(NAMES.len() as u64) as usize;
+        name = any_name(random);
         if model.collection(name).is_some() {
             break;
         }
@@ -95,29 +121,35 @@ fn collection(random: &mut Random, model: &Model) -> usize {
     name
 }
 
-fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
+pub(crate) fn pick<'a, T>(random: &mut Random, from: &'a [T]) -> &'a T {
     &from[random.below(from.len() as u64) as usize]
 }
 
-fn schema(random: &mut Random) -> Schema {
+pub(crate) const VECTORS: [&str; 3] = ["a", "b", "ü/.."];
+pub(crate) const DECLARED: [(&str, Field); 4] = [
+    ("year", Field::Integer),
+    ("tag", Field::Keyword),
+    ("weight", Field::Float),
+    ("flag", Field::Bool),
+];
+
+pub(crate) fn vector(random: &mut Random) -> Vector {
     let metrics = [
         Metric::Cosine,
         Metric::Dot,
         Metric::Euclidean,
         Metric::Manhattan,
     ];
+    let dimensions = *pick(random, &[1, 2, 3, 4, 7, 16, 17, 33]);
+    Vector::new(dimensions, *pick(random, &metrics))
+}
+
+fn schema(random: &mut Random) -> Schema {
     let mut schema = Schema::new();
-    for name in &["a", "b", "ü/.."][..random.below(4) as usize] {
-        let dimensions = *pick(random, &[1, 2, 3, 4, 7, 16, 17, 33]);
-        let metric = *pick(random, &metrics);
-        schema = schema.vector(*name, Vector::new(dimensions, metric));
+    for name in &VECTORS[..random.below(4) as usize] {
+        schema = schema.vector(*name, vector(random));
     }
-    for (name, declared) in [
-        ("year", Field::Integer),
-        ("tag", Field::Keyword),
-        ("weight", Field::Float),
-        ("flag", Field::Bool),
-    ] {
+    for (name, declared) in DECLARED {
         if random.below(2) == 0 {
             schema = schema.field(name, declared);
         }
@@ -148,16 +180,21 @@ fn fresh_id(sort: u64, number: u64) -> PointId {
     }
 }
 
-fn ids(random: &mut Random, collection: Option<&Collection>, count: usize) -> Vec<PointId> {
+pub(crate) fn ids(
+    random: &mut Random,
+    collection: Option<&Collection>,
+    count: usize,
+) -> Vec<PointId> {
     (0..count).map(|_| id(random, collection)).collect()
 }
 
 /// A write that is small enough to be checked at once, so that it stays in its place among others.
 fn write(random: &mut Random, model: &Model) -> Write {
     let name = collection(random, model);
-    let count = match random.below(3) {
+    let count = match random.below(5) {
         0 => return deletes(random, model, name),
-        1 => 1 + random.below(14),
+        1 => return Write::Batch(edits(random, model)),
+        2 => 1 + random.below(14),
         _ => 1,
     };
     upsert_of(random, model, name, count)
@@ -174,7 +211,7 @@ fn upserts(random: &mut Random, model: &Model, name: usize) -> Write {
 }
 
 fn upsert_of(random: &mut Random, model: &Model, name: usize, count: u64) -> Write {
-    let points = (0..count).map(|_| point(random, model.collection(name)));
+    let points = (0..count).map(|_| point(random, model, name));
     Write::Upsert(name, points.collect())
 }
 
@@ -188,11 +225,15 @@ fn deletes(random: &mut Random, model: &Model, name: usize) -> Write {
 }
 
 /// A point that fits the schema, unless it is meant to be refused.
-fn point(random: &mut Random, collection: Option<&Collection>) -> Point {
+pub(crate) fn point(random: &mut Random, model: &Model, name: usize) -> Point {
+    let collection = model.collection(name);
     let mut point = Point::new(id(random, collection)).payload(payload(random));
     let Some(collection) = collection else {
         return point;
     };
+    if random.below(25) == 0 {
+        point.expires_at = Some(at(expiry(random, model)));
+    }
     for (name, vector) in &collection.schema.vectors {
         if random.below(5) > 0 {
             let values = values(random, vector.dimensions as usize);
@@ -219,6 +260,11 @@ fn point(random: &mut Random, collection: Option<&Collection>) -> Point {
         _ => {}
     }
     point
+}
+
+/// A second soon, or just gone.
+pub(crate) fn expiry(random: &mut Random, model: &Model) -> u64 {
+    model.clock - 2 + random.below(40)
 }
 
 /// Small integers, whose scores are exact and often equal, or any numbers.
@@ -252,7 +298,7 @@ const FLOATS: [f64; 8] = [
 ];
 const TAGS: [&str; 5] = ["pond", "Pond", "", "a.b", "🏺"];
 
-fn payload(random: &mut Random) -> Value {
+pub(crate) fn payload(random: &mut Random) -> Value {
     let mut map = Map::new();
     // Absent, null, one value, or several.
     let mut put = |random: &mut Random, name: &str, draw: fn(&mut Random) -> Value| {
@@ -320,7 +366,7 @@ const FIELDS: [&str; 9] = [
     "absent",
 ];
 
-fn filter(random: &mut Random, depth: u64) -> Filter {
+pub(crate) fn filter(random: &mut Random, depth: u64) -> Filter {
     if depth > 0 && random.below(3) == 0 {
         let count = random.below(4);
         let mut several = || (0..count).map(|_| filter(random, depth - 1)).collect();

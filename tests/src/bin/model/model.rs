@@ -4,55 +4,71 @@
 //! with it.
 
 use super::{
-    brute,
-    step::{Answer, Contents, Expected, FEEDS, NAMES, Ranked, Ranking, Step, Write},
+    collection::Collection,
+    edit::Change,
+    step::{Answer, Contents, Expected, FEEDS, NAMES, START, Step, Write},
 };
-use amphora::{ErrorKind, Field, Filter, Metric, Point, PointId, Query, Schema};
-use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use amphora::{ErrorKind, Point, PointId};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Handles of deleted collections that are kept.
 pub(crate) const STALE: usize = 3;
 
-#[derive(Default)]
 pub(crate) struct Model {
-    collections: BTreeMap<&'static str, Collection>,
+    now: Moment,
+    /// The oldest first.
+    snapshots: Vec<(&'static str, Moment)>,
     /// What the open feeds have yet to yield.
     feeds: [VecDeque<Point>; FEEDS],
     stale: usize,
+    /// How many collections were created.
+    created: u64,
+    /// In seconds.
+    pub(crate) clock: u64,
 }
 
-/// A collection; its points in the order in which they were last written.
-pub(crate) struct Collection {
-    pub(crate) schema: Schema,
-    pub(crate) places: BTreeMap<PointId, u64>,
-    points: BTreeMap<u64, (Point, Value)>,
-    written: u64,
+/// What a snapshot keeps.
+#[derive(Clone, Default)]
+struct Moment {
+    collections: BTreeMap<&'static str, Collection>,
+    /// The number of the collection that is meant.
+    aliases: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            now: Moment::default(),
+            snapshots: Vec::new(),
+            feeds: Default::default(),
+            stale: 0,
+            created: 0,
+            clock: START,
+        }
+    }
 }
 
 impl Model {
+    /// The collection of this name or alias.
     pub(crate) fn collection(&self, name: usize) -> Option<&Collection> {
-        self.collections.get(NAMES[name])
+        self.now.collections.get(self.now.meant(name)?)
     }
 
     /// Does what a step does, and says what it must be answered.
     pub(crate) fn step(&mut self, step: &Step) -> Expected {
         let exactly = Expected::Exactly;
         match step {
-            Step::Create(name, schema) => {
-                if self.collection(*name).is_some() {
-                    return Expected::Refused(ErrorKind::AlreadyExists);
-                }
-                let collection = Collection::new(schema.clone());
-                self.collections.insert(NAMES[*name], collection);
-                exactly(Answer::Done)
-            }
-            Step::Remove(name) => match self.collections.remove(NAMES[*name]) {
-                Some(_) => {
-                    self.stale = (self.stale + 1).min(STALE);
-                    exactly(Answer::Done)
-                }
-                None => Expected::Refused(ErrorKind::NotFound),
+            Step::Create(..)
+            | Step::Remove(_)
+            | Step::Rename(..)
+            | Step::Alias(..)
+            | Step::Unalias(_)
+            | Step::Alter(..)
+            | Step::Snapshot(_)
+            | Step::Forget(_)
+            | Step::Restore(_) => match self.arrange(step) {
+                Ok(()) => exactly(Answer::Done),
+                Err(kind) => Expected::Refused(kind),
             },
             Step::Write(write) => self.write(write),
             Step::Together(writes) => {
@@ -65,7 +81,7 @@ impl Model {
                 }
                 Answer::Maybe(ids.iter().map(|id| c.get(id)).collect())
             }),
-            Step::Count(name) => self.read(*name, |c| Answer::Count(c.points.len() as u64)),
+            Step::Count(name) => self.read(*name, |c| Answer::Count(c.count())),
             Step::CountMatching(name, filter) => self.read(*name, |c| {
                 Answer::Count(c.matching(Some(filter)).count() as u64)
             }),
@@ -78,11 +94,21 @@ impl Model {
                 None => Expected::Refused(ErrorKind::NotFound),
             },
             Step::List => {
-                let names = self.collections.keys().map(|name| (*name).to_owned());
+                let names = self.now.collections.keys().map(|name| (*name).to_owned());
                 exactly(Answer::Names(names.collect()))
             }
+            Step::Aliases => exactly(Answer::Names(self.aliases())),
+            Step::Snapshots => {
+                let names = self.snapshots.iter().map(|(name, _)| (*name).to_owned());
+                exactly(Answer::Names(names.collect()))
+            }
+            Step::Advance(seconds) => {
+                self.clock += seconds;
+                self.expire();
+                exactly(Answer::Done)
+            }
             Step::OpenFeed(slot, name, filter) => {
-                let Some(collection) = self.collections.get(NAMES[*name]) else {
+                let Some(collection) = self.collection(*name) else {
                     return Expected::Refused(ErrorKind::NotFound);
                 };
                 self.feeds[*slot] = collection.list(filter.as_ref()).into();
@@ -101,7 +127,7 @@ impl Model {
     }
 
     fn contents(&self) -> Contents {
-        let all = self.collections.iter();
+        let all = self.now.collections.iter();
         all.map(|(name, c)| ((*name).to_owned(), (c.schema.clone(), c.list(None))))
             .collect()
     }
@@ -119,135 +145,168 @@ impl Model {
         }
     }
 
+    fn aliases(&self) -> Vec<String> {
+        let aliases = self.now.aliases.iter().filter_map(|(alias, number)| {
+            let name = self.now.name_of(*number)?;
+            Some(format!("{alias} -> {name}"))
+        });
+        aliases.collect()
+    }
+
     fn write(&mut self, write: &Write) -> Expected {
-        let (Write::Upsert(name, _) | Write::Delete(name, _)) = write;
-        let Some(collection) = self.collections.get_mut(NAMES[*name]) else {
+        let answer = match write {
+            Write::Upsert(name, points) => self.upsert(*name, points),
+            Write::Delete(name, ids) => return self.delete(*name, ids),
+            Write::Edit(name, change) => self.edit(&[(*name, change)]),
+            Write::Batch(edits) => {
+                let edits: Vec<_> = edits.iter().map(|(name, change)| (*name, change)).collect();
+                self.edit(&edits)
+            }
+        };
+        self.expire();
+        answer.map_or_else(Expected::Refused, Expected::Exactly)
+    }
+
+    fn upsert(&mut self, name: usize, points: &[Point]) -> Result<Answer, ErrorKind> {
+        let collection = self.now.found(name)?;
+        if points.is_empty() || !points.iter().all(|point| collection.fits(point)) {
+            return Err(ErrorKind::InvalidInput);
+        }
+        points.iter().for_each(|point| collection.put(point));
+        Ok(Answer::Done)
+    }
+
+    fn delete(&mut self, name: usize, ids: &[PointId]) -> Expected {
+        let Ok(collection) = self.now.found(name) else {
             return Expected::Refused(ErrorKind::NotFound);
         };
-        match write {
-            Write::Upsert(_, points) => {
-                if points.is_empty() || !points.iter().all(|point| collection.fits(point)) {
-                    return Expected::Refused(ErrorKind::InvalidInput);
-                }
-                points.iter().for_each(|point| collection.put(point));
-                Expected::Exactly(Answer::Done)
-            }
-            Write::Delete(_, ids) => {
-                if ids.is_empty() {
-                    return Expected::Refused(ErrorKind::InvalidInput);
-                }
-                let gone = ids.iter().filter(|id| collection.take(id)).count();
-                Expected::Exactly(Answer::Deleted(gone as u64))
+        if ids.is_empty() {
+            return Expected::Refused(ErrorKind::InvalidInput);
+        }
+        let expired = collection.expired(ids);
+        let gone = ids.iter().filter(|id| collection.take(id)).count() as u64;
+        Expected::Count(gone..=gone + expired)
+    }
+
+    /// All edits, or none.
+    fn edit(&mut self, edits: &[(usize, &Change)]) -> Result<Answer, ErrorKind> {
+        for (name, _) in edits {
+            self.now.found(*name)?;
+        }
+        for (name, change) in edits {
+            if !self.now.found(*name)?.allows(change) {
+                return Err(ErrorKind::InvalidInput);
             }
         }
+        let mut touched: BTreeMap<u64, BTreeSet<PointId>> = BTreeMap::new();
+        let mut count = 0;
+        for (name, change) in edits {
+            let collection = self.now.found(*name)?;
+            let touched = touched.entry(collection.number).or_default();
+            count += collection.edit(change, touched);
+        }
+        for collection in self.now.collections.values_mut() {
+            collection.settle(touched.remove(&collection.number).unwrap_or_default());
+        }
+        Ok(Answer::Count(count))
+    }
+
+    fn expire(&mut self) {
+        let collections = self.now.collections.values_mut();
+        collections.for_each(|collection| collection.expire(self.clock));
+    }
+
+    /// What is about collections and snapshots rather than points.
+    fn arrange(&mut self, step: &Step) -> Result<(), ErrorKind> {
+        let now = &mut self.now;
+        match step {
+            Step::Create(name, schema) => {
+                now.check_unused(*name)?;
+                self.created += 1;
+                let collection = Collection::new(self.created, schema.clone());
+                now.collections.insert(NAMES[*name], collection);
+            }
+            Step::Remove(name) => {
+                now.remove(*name)?;
+                self.stale = (self.stale + 1).min(STALE);
+            }
+            Step::Rename(from, to) => {
+                let number = now.found(*from)?.number;
+                now.check_unused(*to)?;
+                let from = now.name_of(number).ok_or(ErrorKind::NotFound)?;
+                let renamed = now.collections.remove(from);
+                now.collections.extend(renamed.map(|c| (NAMES[*to], c)));
+            }
+            Step::Alias(alias, name) => {
+                let number = now.found(*name)?.number;
+                if now.collections.contains_key(NAMES[*alias]) {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                now.aliases.insert(NAMES[*alias], number);
+            }
+            Step::Unalias(alias) => {
+                let was = now.aliases.remove(NAMES[*alias]);
+                was.ok_or(ErrorKind::NotFound)?;
+            }
+            Step::Alter(name, alteration) => now.found(*name)?.alter(alteration)?,
+            Step::Snapshot(name) => {
+                if self.snapshot(name).is_some() {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                self.snapshots.push((name, self.now.clone()));
+            }
+            Step::Forget(name) => {
+                self.snapshot(name).ok_or(ErrorKind::NotFound)?;
+                self.snapshots.retain(|(known, _)| known != name);
+            }
+            Step::Restore(name) => {
+                self.now = self.snapshot(name).ok_or(ErrorKind::NotFound)?.clone();
+                self.expire();
+            }
+            other => panic!("{other:?} is about points"),
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self, name: &str) -> Option<&Moment> {
+        let mut all = self.snapshots.iter();
+        all.find_map(|(known, moment)| (*known == name).then_some(moment))
     }
 }
 
-impl Collection {
-    fn new(schema: Schema) -> Self {
-        Self {
-            schema,
-            places: BTreeMap::new(),
-            points: BTreeMap::new(),
-            written: 0,
+impl Moment {
+    /// The collection of this name or alias.
+    fn found(&mut self, name: usize) -> Result<&mut Collection, ErrorKind> {
+        let name = self.meant(name).ok_or(ErrorKind::NotFound)?;
+        self.collections.get_mut(name).ok_or(ErrorKind::NotFound)
+    }
+
+    fn meant(&self, name: usize) -> Option<&'static str> {
+        match self.aliases.get(NAMES[name]) {
+            Some(number) => self.name_of(*number),
+            None => Some(NAMES[name]),
         }
     }
 
-    fn put(&mut self, point: &Point) {
-        self.take(&point.id);
-        let mut point = point.clone();
-        point.vectors.sort_by(|a, b| a.0.cmp(&b.0));
-        let payload = point.payload.to_value();
-        self.written += 1;
-        self.places.insert(point.id.clone(), self.written);
-        self.points.insert(self.written, (point, payload));
+    fn name_of(&self, number: u64) -> Option<&'static str> {
+        let mut all = self.collections.iter();
+        all.find_map(|(name, collection)| (collection.number == number).then_some(*name))
     }
 
-    /// Whether it was there.
-    fn take(&mut self, id: &PointId) -> bool {
-        let place = self.places.remove(id);
-        place.is_some_and(|place| self.points.remove(&place).is_some())
-    }
-
-    fn get(&self, id: &PointId) -> Option<Point> {
-        let (point, _) = self.points.get(self.places.get(id)?)?;
-        Some(point.clone())
-    }
-
-    fn matching(&self, filter: Option<&Filter>) -> impl Iterator<Item = &Point> {
-        self.points
-            .values()
-            .filter(move |(_, payload)| filter.is_none_or(|filter| brute::holds(filter, payload)))
-            .map(|(point, _)| point)
-    }
-
-    fn list(&self, filter: Option<&Filter>) -> Vec<Point> {
-        self.matching(filter).cloned().collect()
-    }
-
-    /// Whether a point may be written here.
-    fn fits(&self, point: &Point) -> bool {
-        let mut names: Vec<&str> = point.vectors.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len() == point.vectors.len()
-            && point.vectors.iter().all(|(name, values)| {
-                self.schema.vectors.get(name).is_some_and(|vector| {
-                    vector.dimensions as usize == values.len()
-                        && (vector.metric != Metric::Cosine || values.iter().any(|x| *x != 0.0))
-                })
-            })
-            && self.schema.fields.iter().all(|(name, field)| {
-                let value = point.payload.get(name).unwrap_or(&Value::Null);
-                let items = value.as_array().map_or(std::slice::from_ref(value), |v| v);
-                items.iter().all(|item| {
-                    item.is_null()
-                        || match field {
-                            Field::Keyword => item.is_string(),
-                            Field::Integer => item.is_i64() || item.is_u64(),
-                            Field::Float => item.is_number(),
-                            Field::Bool => item.is_boolean(),
-                            other => panic!("the model does not know {other:?}"),
-                        }
-                })
-            })
-    }
-
-    fn search(&self, query: &Query) -> Expected {
-        let Some(vector) = self.schema.vectors.get(&query.vector) else {
-            return Expected::Refused(ErrorKind::InvalidInput);
-        };
-        let zero = query.values.iter().all(|x| *x == 0.0);
-        if query.values.len() != vector.dimensions as usize
-            || vector.metric == Metric::Cosine && zero
-            || !(1..=10_000).contains(&query.limit)
-        {
-            return Expected::Refused(ErrorKind::InvalidInput);
+    fn check_unused(&self, name: usize) -> Result<(), ErrorKind> {
+        let name = NAMES[name];
+        match self.collections.contains_key(name) || self.aliases.contains_key(name) {
+            true => Err(ErrorKind::AlreadyExists),
+            false => Ok(()),
         }
-        let matching = self.matching(query.filter.as_ref());
-        let mut all: Vec<Ranked> = matching
-            .filter_map(|point| {
-                let (_, values) = point
-                    .vectors
-                    .iter()
-                    .find(|(name, _)| *name == query.vector)?;
-                let (score, tolerance) = brute::score(vector.metric, &query.values, values);
-                Some(Ranked {
-                    score,
-                    tolerance,
-                    point: point.clone(),
-                })
-            })
-            .collect();
-        all.sort_by(|a, b| {
-            let order = b.score.total_cmp(&a.score);
-            order.then_with(|| a.point.id.cmp(&b.point.id))
-        });
-        Expected::Hits(Ranking {
-            all,
-            limit: query.limit,
-            with_payload: query.with_payload,
-            with_vectors: query.with_vectors,
-        })
+    }
+
+    /// A collection goes with its aliases.
+    fn remove(&mut self, name: usize) -> Result<(), ErrorKind> {
+        let number = self.found(name)?.number;
+        let name = self.name_of(number).ok_or(ErrorKind::NotFound)?;
+        self.collections.remove(name);
+        self.aliases.retain(|_, known| *known != number);
+        Ok(())
     }
 }

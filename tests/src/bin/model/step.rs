@@ -1,18 +1,34 @@
 //! What can be done to a database, as data, and what it can answer.
 
-use amphora::{ErrorKind, Filter, Hit, Point, PointId, Query, Schema};
-use std::collections::BTreeMap;
+use super::edit::Change;
+use amphora::{ErrorKind, Field, Filter, Hit, Point, PointId, Query, Schema, Vector};
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 /// The names of collections; few, so that they come again.
 pub(crate) const NAMES: [&str; 4] = ["docs", "Docs", "../notes", "日本"];
 /// Feeds that may be open at once.
 pub(crate) const FEEDS: usize = 3;
 
+/// The names of snapshots.
+pub(crate) const SNAPSHOTS: [&str; 3] = ["a", "A", "../b"];
+/// Where the clock stands at first, in seconds.
+pub(crate) const START: u64 = 1_000;
+
 /// One step of an episode. Collections are given by their place in [`NAMES`].
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Create(usize, Schema),
     Remove(usize),
+    Rename(usize, usize),
+    /// Lets the first name mean the collection of the second.
+    Alias(usize, usize),
+    Unalias(usize),
+    Alter(usize, Alteration),
+    Snapshot(&'static str),
+    Forget(&'static str),
+    Restore(&'static str),
+    /// Moves the clock by so many seconds.
+    Advance(u64),
     Write(Write),
     /// Writes that are all under way before the first is answered, in this order.
     Together(Vec<Write>),
@@ -24,6 +40,8 @@ pub(crate) enum Step {
     ScrollMatching(usize, Filter),
     Search(usize, Query),
     List,
+    Aliases,
+    Snapshots,
     /// Opens a feed in this slot, and reads its first point: that is its moment.
     OpenFeed(usize, usize, Option<Filter>),
     /// Reads on in the feed of a slot, so many points.
@@ -36,11 +54,22 @@ pub(crate) enum Step {
     Everything,
 }
 
-/// A write to one collection.
+/// A write of points.
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
     Upsert(usize, Vec<Point>),
     Delete(usize, Vec<PointId>),
+    Edit(usize, Change),
+    Batch(Vec<(usize, Change)>),
+}
+
+/// A change of a schema.
+#[derive(Clone, Debug)]
+pub(crate) enum Alteration {
+    AddVector(String, Vector),
+    DropVector(String),
+    AddField(String, Field),
+    DropField(String),
 }
 
 /// How a database ends before it is opened again.
@@ -58,8 +87,21 @@ impl Step {
         match self {
             Self::Create(..) => "create",
             Self::Remove(_) => "remove",
+            Self::Rename(..) => "rename",
+            Self::Alias(..) => "alias",
+            Self::Unalias(_) => "delete_alias",
+            Self::Alter(_, Alteration::AddVector(..)) => "add_vector",
+            Self::Alter(_, Alteration::DropVector(_)) => "drop_vector",
+            Self::Alter(_, Alteration::AddField(..)) => "add_field",
+            Self::Alter(_, Alteration::DropField(_)) => "drop_field",
+            Self::Snapshot(_) => "create_snapshot",
+            Self::Forget(_) => "delete_snapshot",
+            Self::Restore(_) => "restore_snapshot",
+            Self::Advance(_) => "advance",
             Self::Write(Write::Upsert(..)) => "upsert",
             Self::Write(Write::Delete(..)) => "delete",
+            Self::Write(Write::Edit(_, change)) => change.kind(),
+            Self::Write(Write::Batch(_)) => "batch",
             Self::Together(_) => "together",
             Self::Get(..) => "get",
             Self::GetMany(..) => "get_many",
@@ -69,6 +111,8 @@ impl Step {
             Self::ScrollMatching(..) => "scroll_matching",
             Self::Search(..) => "search",
             Self::List => "list",
+            Self::Aliases => "aliases",
+            Self::Snapshots => "snapshots",
             Self::OpenFeed(..) => "open_feed",
             Self::ReadFeed(..) => "read_feed",
             Self::Stale(_) => "stale_handle",
@@ -88,7 +132,6 @@ pub(crate) type Contents = BTreeMap<String, (Schema, Vec<Point>)>;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     Done,
-    Deleted(u64),
     Point(Option<Point>),
     Maybe(Vec<Option<Point>>),
     Count(u64),
@@ -104,6 +147,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) enum Expected {
     Exactly(Answer),
+    Count(RangeInclusive<u64>),
     Hits(Ranking),
     Refused(ErrorKind),
     Together(Vec<Expected>),
@@ -132,6 +176,7 @@ impl Expected {
         match (self, found) {
             (Self::Exactly(expected), found) if expected == found => None,
             (Self::Refused(kind), Answer::Refused(found, _)) if kind == found => None,
+            (Self::Count(counts), Answer::Count(found)) if counts.contains(found) => None,
             (Self::Hits(ranking), Answer::Hits(hits)) => ranking.differs(hits),
             (Self::Together(expected), Answer::Together(found))
                 if expected.len() == found.len() =>

@@ -1,12 +1,16 @@
 //! Steps done by the engine, on a directory in memory.
 
 use super::{
+    edit::at,
     model::STALE,
-    step::{Answer, FEEDS, NAMES, Step, Way, Write},
+    step::{Alteration, Answer, FEEDS, NAMES, START, Step, Way, Write},
 };
-use amphora::{Collection, Database, Error, IntoIter, Op, Point, Query, Result, vfs::MemoryVfs};
+use amphora::{
+    Batch, Collection, Database, Edit, Error, IntoIter, Op, Point, Query, Result, vfs::MemoryVfs,
+};
 use amphora_tests::opening::{self, Memory};
 use futures::{executor::block_on, future::join_all};
+use serde_json::json;
 
 pub(crate) struct World {
     memory: Memory,
@@ -16,11 +20,14 @@ pub(crate) struct World {
     feeds: [Option<IntoIter<Point>>; FEEDS],
     /// Of deleted collections.
     stale: Vec<Collection>,
+    /// In seconds.
+    clock: u64,
 }
 
 impl World {
     pub(crate) fn new(memory: Memory) -> Self {
         let vfs = MemoryVfs::new();
+        vfs.set_now(at(START));
         let db = opening::open(vfs.clone(), memory).expect("a new database");
         Self {
             memory,
@@ -28,6 +35,7 @@ impl World {
             db: Some(db),
             feeds: Default::default(),
             stale: Vec::new(),
+            clock: START,
         }
     }
 
@@ -59,6 +67,21 @@ impl World {
                 self.stale.truncate(STALE);
                 Answer::Done
             }
+            Step::Rename(from, to) => done(db.rename_collection(NAMES[*from], NAMES[*to]))?,
+            Step::Alias(alias, name) => done(db.set_alias(NAMES[*alias], NAMES[*name]))?,
+            Step::Unalias(alias) => done(db.delete_alias(NAMES[*alias]))?,
+            Step::Alter(name, alteration) => done(alter(&find(name)?, alteration))?,
+            Step::Snapshot(name) => {
+                assert_eq!(db.create_snapshot(*name).wait()?.name, *name);
+                Answer::Done
+            }
+            Step::Forget(name) => done(db.delete_snapshot(*name))?,
+            Step::Restore(name) => done(db.restore_snapshot(*name))?,
+            Step::Advance(seconds) => {
+                self.clock += seconds;
+                self.vfs.set_now(at(self.clock));
+                Answer::Done
+            }
             Step::Write(write) => start(&db, write).wait()?,
             Step::Together(writes) => {
                 let under_way = writes.iter().map(|write| start(&db, write));
@@ -80,6 +103,14 @@ impl World {
             }
             Step::Search(name, query) => Answer::Hits(find(name)?.search(query.clone()).wait()?),
             Step::List => Answer::Names(db.collections().wait()?),
+            Step::Aliases => {
+                let aliases = db.aliases().wait()?.into_iter();
+                Answer::Names(aliases.map(|(a, name)| format!("{a} -> {name}")).collect())
+            }
+            Step::Snapshots => {
+                let snapshots = db.snapshots().wait()?.into_iter();
+                Answer::Names(snapshots.map(|snapshot| snapshot.name).collect())
+            }
             Step::OpenFeed(slot, name, filter) => {
                 let collection = find(name)?;
                 let feed = match filter {
@@ -132,6 +163,7 @@ impl World {
             (Way::Close, Some(db)) => db.close().wait()?,
             (Way::Crash, db) => {
                 self.vfs = self.vfs.fork();
+                self.vfs.set_now(at(self.clock));
                 drop(db);
             }
             (_, db) => drop(db),
@@ -145,28 +177,52 @@ fn points(feed: impl IntoIterator<Item = Result<Point>>) -> Result<Answer> {
     Ok(Answer::Points(feed.into_iter().collect::<Result<_>>()?))
 }
 
+fn done(op: Op<()>) -> Result<Answer> {
+    op.wait().map(|()| Answer::Done)
+}
+
+fn alter(collection: &Collection, alteration: &Alteration) -> Op<()> {
+    match alteration {
+        Alteration::AddVector(name, vector) => collection.add_vector(name, vector.clone()),
+        Alteration::DropVector(name) => collection.drop_vector(name),
+        Alteration::AddField(name, field) => collection.add_field(name, *field),
+        Alteration::DropField(name) => collection.drop_field(name),
+    }
+}
+
 /// A write, as an operation whose first poll puts it into the queue.
 fn start(db: &Database, write: &Write) -> Started {
-    let (Write::Upsert(name, _) | Write::Delete(name, _)) = write;
-    match (db.collection(NAMES[*name]).wait(), write) {
-        (Err(error), _) => Started::Refused(Some(error)),
-        (Ok(found), Write::Upsert(_, points)) => Started::Upsert(found.upsert(points.clone())),
-        (Ok(found), Write::Delete(_, ids)) => Started::Delete(found.delete(ids)),
-    }
+    started(db, write).unwrap_or_else(|error| Started::Refused(Some(error)))
+}
+
+fn started(db: &Database, write: &Write) -> Result<Started> {
+    let find = |name: &usize| db.collection(NAMES[*name]).wait();
+    Ok(match write {
+        Write::Upsert(name, points) => Started::Upsert(find(name)?.upsert(points.clone())),
+        Write::Delete(name, ids) => Started::Counting(find(name)?.delete(ids)),
+        Write::Edit(name, change) => Started::Counting(find(name)?.apply(change.edit())),
+        Write::Batch(edits) => {
+            let mut batch = Batch::new();
+            for (name, change) in edits {
+                batch = batch.edit(&find(name)?, change.edit());
+            }
+            Started::Counting(db.write(batch))
+        }
+    })
 }
 
 enum Started {
     Refused(Option<Error>),
     Upsert(Op<()>),
-    Delete(Op<u64>),
+    Counting(Op<u64>),
 }
 
 impl Started {
     fn wait(self) -> Result<Answer> {
         match self {
             Self::Refused(error) => error.map_or(Ok(Answer::Done), Err),
-            Self::Upsert(op) => op.wait().map(|()| Answer::Done),
-            Self::Delete(op) => op.wait().map(Answer::Deleted),
+            Self::Upsert(op) => done(op),
+            Self::Counting(op) => op.wait().map(Answer::Count),
         }
     }
 }
@@ -185,7 +241,7 @@ impl Future for Started {
             Self::Upsert(op) => std::pin::Pin::new(op)
                 .poll(context)
                 .map_ok(|()| Answer::Done),
-            Self::Delete(op) => std::pin::Pin::new(op).poll(context).map_ok(Answer::Deleted),
+            Self::Counting(op) => std::pin::Pin::new(op).poll(context).map_ok(Answer::Count),
         }
     }
 }
@@ -197,7 +253,13 @@ fn use_stale(handle: &Collection, way: usize) -> Result<Answer> {
         1 => handle.upsert([Point::new("late")]).wait()?,
         2 => handle.delete(["late"]).wait().map(drop)?,
         3 => handle.count().wait().map(drop)?,
-        4 => drop(handle.scroll().into_iter().collect::<Result<Vec<_>>>()?),
+        4 => drop(
+            handle
+                .apply(Edit::set_payload([1], json!({ "late": true })))
+                .wait()?,
+        ),
+        5 => handle.drop_field("late").wait()?,
+        6 => drop(handle.scroll().into_iter().collect::<Result<Vec<_>>>()?),
         _ => {
             let Some((name, vector)) = handle.schema().vectors.pop_first() else {
                 return use_stale(handle, 0);

@@ -1,0 +1,311 @@
+//! One collection of the model: what edits do to its points, and what it may be asked.
+
+use super::{
+    brute,
+    edit::{Change, How, Selected, When, at},
+    step::{Alteration, Expected, Ranked, Ranking},
+};
+use amphora::{ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A collection; its points in the order in which they were last written.
+#[derive(Clone)]
+pub(crate) struct Collection {
+    /// What aliases know it by, whatever its name.
+    pub(crate) number: u64,
+    pub(crate) schema: Schema,
+    pub(crate) places: BTreeMap<PointId, u64>,
+    points: BTreeMap<u64, (Point, Value)>,
+    written: u64,
+    /// Points that have expired, and that a delete counts until their space is reclaimed.
+    expired: BTreeSet<PointId>,
+}
+
+impl Collection {
+    pub(crate) fn new(number: u64, schema: Schema) -> Self {
+        Self {
+            number,
+            schema,
+            places: BTreeMap::new(),
+            points: BTreeMap::new(),
+            written: 0,
+            expired: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.points.len() as u64
+    }
+
+    pub(crate) fn put(&mut self, point: &Point) {
+        self.take(&point.id);
+        let mut point = point.clone();
+        point.vectors.sort_by(|a, b| a.0.cmp(&b.0));
+        let payload = point.payload.to_value();
+        self.written += 1;
+        self.places.insert(point.id.clone(), self.written);
+        self.points.insert(self.written, (point, payload));
+    }
+
+    /// Whether it was there.
+    pub(crate) fn take(&mut self, id: &PointId) -> bool {
+        self.expired.remove(id);
+        let place = self.places.remove(id);
+        place.is_some_and(|place| self.points.remove(&place).is_some())
+    }
+
+    /// Lets the points end whose time has come.
+    pub(crate) fn expire(&mut self, now: u64) {
+        let ended = |(point, _): &&(Point, Value)| point.expires_at.is_some_and(|t| t <= at(now));
+        let ended = self.points.values().filter(ended);
+        let ids: Vec<PointId> = ended.map(|(point, _)| point.id.clone()).collect();
+        for id in ids {
+            self.take(&id);
+            self.expired.insert(id);
+        }
+    }
+
+    /// How many of these have expired.
+    pub(crate) fn expired(&self, ids: &[PointId]) -> u64 {
+        let expired: BTreeSet<_> = ids.iter().filter(|id| self.expired.contains(*id)).collect();
+        expired.len() as u64
+    }
+
+    pub(crate) fn get(&self, id: &PointId) -> Option<Point> {
+        let (point, _) = self.points.get(self.places.get(id)?)?;
+        Some(point.clone())
+    }
+
+    pub(crate) fn matching(&self, filter: Option<&Filter>) -> impl Iterator<Item = &Point> {
+        self.points
+            .values()
+            .filter(move |(_, payload)| filter.is_none_or(|filter| brute::holds(filter, payload)))
+            .map(|(point, _)| point)
+    }
+
+    pub(crate) fn list(&self, filter: Option<&Filter>) -> Vec<Point> {
+        self.matching(filter).cloned().collect()
+    }
+}
+
+impl Collection {
+    /// Whether an edit is one that may be asked for.
+    pub(crate) fn allows(&self, change: &Change) -> bool {
+        let bare = |point: &Point| point.payload.is_empty() && point.expires_at.is_none();
+        match change {
+            Change::Put(_, points) => {
+                !points.is_empty() && points.iter().all(|point| self.fits(point))
+            }
+            Change::SetVectors(points) => {
+                !points.is_empty() && points.iter().all(|p| bare(p) && self.fits(p))
+            }
+            Change::Alter(selected, how) => {
+                let some = !matches!(selected, Selected::Ids(ids) if ids.is_empty());
+                some && match how {
+                    How::SetPayload(payload) | How::OverwritePayload(payload) => {
+                        self.fits_payload(&Payload::from(payload.clone()))
+                    }
+                    How::DeleteVectors(names) => names
+                        .iter()
+                        .all(|name| self.schema.vectors.contains_key(name)),
+                    How::Delete | How::DeleteKeys(_) | How::ClearPayload | How::Expire(_) => true,
+                }
+            }
+        }
+    }
+
+    /// Carries out an edit, and says how many points it wrote or deleted; their ids go to `touched`.
+    pub(crate) fn edit(&mut self, change: &Change, touched: &mut BTreeSet<PointId>) -> u64 {
+        match change {
+            Change::Put(when, points) => {
+                let mut write = |point: &&Point| {
+                    let wanted = self.is_wanted(&point.id, when);
+                    if wanted {
+                        self.put(point);
+                        touched.insert(point.id.clone());
+                    }
+                    wanted
+                };
+                points.iter().filter(|point| write(point)).count() as u64
+            }
+            Change::SetVectors(points) => {
+                let given = points.iter().map(|given| (&given.id, given));
+                self.each(given, touched, |point, given| {
+                    for (name, values) in &given.vectors {
+                        point.vectors.retain(|(known, _)| known != name);
+                        point.vectors.push((name.clone(), values.clone()));
+                    }
+                })
+            }
+            Change::Alter(selected, how) => {
+                let ids: Vec<PointId> = match selected {
+                    Selected::Ids(ids) => ids.clone(),
+                    Selected::Matching(filter) => {
+                        let found = self.matching(Some(filter));
+                        found.map(|point| point.id.clone()).collect()
+                    }
+                };
+                if matches!(how, How::Delete) {
+                    return ids.iter().filter(|id| self.take(id)).count() as u64;
+                }
+                let ids = ids.iter().map(|id| (id, how));
+                self.each(ids, touched, alter)
+            }
+        }
+    }
+
+    fn each<'a, T>(
+        &mut self,
+        given: impl Iterator<Item = (&'a PointId, T)>,
+        touched: &mut BTreeSet<PointId>,
+        change: impl Fn(&mut Point, T),
+    ) -> u64 {
+        let mut count = 0;
+        for (id, given) in given {
+            if let Some(mut point) = self.get(id) {
+                change(&mut point, given);
+                self.put(&point);
+                touched.insert(id.clone());
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The points that edits wrote together come in the order of their ids.
+    pub(crate) fn settle(&mut self, touched: BTreeSet<PointId>) {
+        for id in touched {
+            self.get(&id).iter().for_each(|point| self.put(point));
+        }
+    }
+
+    fn is_wanted(&self, id: &PointId, when: &When) -> bool {
+        let there = self.places.get(id).and_then(|place| self.points.get(place));
+        match when {
+            When::Always => true,
+            When::Absent => there.is_none(),
+            When::Present => there.is_some(),
+            When::AbsentOr(filter) => there.is_none_or(|(_, p)| brute::holds(filter, p)),
+        }
+    }
+
+    /// Changes the schema, or says why not.
+    pub(crate) fn alter(&mut self, alteration: &Alteration) -> Result<(), ErrorKind> {
+        let (vectors, fields) = (&mut self.schema.vectors, &mut self.schema.fields);
+        let done = match alteration {
+            Alteration::AddVector(name, vector) => {
+                if vectors.contains_key(name) {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                vectors.insert(name.clone(), vector.clone());
+                true
+            }
+            Alteration::AddField(name, field) => {
+                if fields.contains_key(name) {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                fields.insert(name.clone(), *field);
+                true
+            }
+            Alteration::DropVector(name) => {
+                let points = self.points.values_mut();
+                points.for_each(|(point, _)| point.vectors.retain(|(known, _)| known != name));
+                vectors.remove(name).is_some()
+            }
+            Alteration::DropField(name) => fields.remove(name).is_some(),
+        };
+        if done {
+            Ok(())
+        } else {
+            Err(ErrorKind::InvalidInput)
+        }
+    }
+}
+
+fn alter(point: &mut Point, how: &How) {
+    let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let mut payload: Map<String, Value> = object(&point.payload.to_value());
+    match how {
+        How::Delete => {}
+        How::SetPayload(given) => payload.extend(object(given)),
+        How::OverwritePayload(given) => payload = object(given),
+        How::DeleteKeys(keys) => payload.retain(|key, _| !keys.contains(key)),
+        How::DeleteVectors(names) => point.vectors.retain(|(name, _)| !names.contains(name)),
+        How::ClearPayload => payload.clear(),
+        How::Expire(second) => point.expires_at = second.map(at),
+    }
+    point.payload = payload.into();
+}
+
+impl Collection {
+    /// Whether a point may be written here.
+    pub(crate) fn fits(&self, point: &Point) -> bool {
+        let mut names: Vec<&str> = point.vectors.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len() == point.vectors.len()
+            && point.vectors.iter().all(|(name, values)| {
+                self.schema.vectors.get(name).is_some_and(|vector| {
+                    vector.dimensions as usize == values.len()
+                        && (vector.metric != Metric::Cosine || values.iter().any(|x| *x != 0.0))
+                })
+            })
+            && self.fits_payload(&point.payload)
+    }
+
+    fn fits_payload(&self, payload: &Payload) -> bool {
+        self.schema.fields.iter().all(|(name, field)| {
+            let value = payload.get(name).unwrap_or(&Value::Null);
+            let items = value.as_array().map_or(std::slice::from_ref(value), |v| v);
+            items.iter().all(|item| {
+                item.is_null()
+                    || match field {
+                        Field::Keyword => item.is_string(),
+                        Field::Integer => item.is_i64() || item.is_u64(),
+                        Field::Float => item.is_number(),
+                        Field::Bool => item.is_boolean(),
+                        other => panic!("the model does not know {other:?}"),
+                    }
+            })
+        })
+    }
+
+    pub(crate) fn search(&self, query: &Query) -> Expected {
+        let Some(vector) = self.schema.vectors.get(&query.vector) else {
+            return Expected::Refused(ErrorKind::InvalidInput);
+        };
+        let zero = query.values.iter().all(|x| *x == 0.0);
+        if query.values.len() != vector.dimensions as usize
+            || vector.metric == Metric::Cosine && zero
+            || !(1..=10_000).contains(&query.limit)
+        {
+            return Expected::Refused(ErrorKind::InvalidInput);
+        }
+        let matching = self.matching(query.filter.as_ref());
+        let mut all: Vec<Ranked> = matching
+            .filter_map(|point| {
+                let (_, values) = point
+                    .vectors
+                    .iter()
+                    .find(|(name, _)| *name == query.vector)?;
+                let (score, tolerance) = brute::score(vector.metric, &query.values, values);
+                Some(Ranked {
+                    score,
+                    tolerance,
+                    point: point.clone(),
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| {
+            let order = b.score.total_cmp(&a.score);
+            order.then_with(|| a.point.id.cmp(&b.point.id))
+        });
+        Expected::Hits(Ranking {
+            all,
+            limit: query.limit,
+            with_payload: query.with_payload,
+            with_vectors: query.with_vectors,
+        })
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     expiry::Expiry,
     id::{PointId, SeqNo},
-    memtable::Rows,
+    memtable::{Row, Rows},
     payload::Payload,
     point::Record,
     segment::{Deletes, PayloadReader, Segment},
@@ -177,7 +177,7 @@ impl Part {
     /// When a live row expires.
     pub(crate) fn expiry(&self, row: u32) -> Result<Expiry> {
         match self {
-            Self::Memory(rows) => Ok(rows.row(row).map_or(Expiry::NEVER, |row| row.expiry)),
+            Self::Memory(rows) => Ok(live(rows, row)?.expiry),
             Self::Stored(stored) => stored.segment.segment.expiry(row),
         }
     }
@@ -199,9 +199,7 @@ impl Part {
     /// The id of a live row.
     pub(crate) fn id(&self, row: u32) -> Result<PointId> {
         match self {
-            Self::Memory(rows) => Ok(rows
-                .row(row)
-                .map_or(PointId::Number(0), |row| row.id.clone())),
+            Self::Memory(rows) => Ok(live(rows, row)?.id.clone()),
             Self::Stored(stored) => stored.segment.segment.id(row),
         }
     }
@@ -287,10 +285,7 @@ impl Payloads<'_> {
     /// The payload of a live row.
     pub(crate) fn get(&mut self, row: u32) -> Result<Payload> {
         match self {
-            Self::Memory(rows) => Ok(rows
-                .row(row)
-                .map(|row| row.payload.clone())
-                .unwrap_or_default()),
+            Self::Memory(rows) => Ok(live(rows, row)?.payload.clone()),
             Self::Stored(reader) => reader.payload(row),
         }
     }
@@ -298,15 +293,18 @@ impl Payloads<'_> {
     /// Adds the payload of a live row to `out`, as JSON.
     pub(crate) fn put_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
         match self {
-            Self::Memory(rows) => match rows.row(row) {
-                Some(row) => serde_json::to_writer(out, row.payload.checked()?)
-                    .map_err(|error| Error::invalid(format!("a payload is no JSON: {error}"))),
-                None => Ok(()),
-            },
+            Self::Memory(rows) => serde_json::to_writer(out, live(rows, row)?.payload.checked()?)
+                .map_err(|error| Error::invalid(format!("a payload is no JSON: {error}"))),
             Self::Stored(reader) => {
                 out.extend_from_slice(reader.json(row)?);
                 Ok(())
             }
         }
     }
+}
+
+/// A row that whoever asks has found to be live.
+fn live(rows: &Rows, row: u32) -> Result<&Row> {
+    let found = rows.row(row);
+    found.ok_or_else(|| Error::invalid(format!("row {row} of a memtable is not live")))
 }

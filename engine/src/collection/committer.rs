@@ -39,7 +39,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     thread,
     time::{Duration, Instant},
 };
@@ -136,7 +136,6 @@ impl Committer {
             if close.is_some() {
                 return close;
             }
-            self.keep_up(&mut Context::from_waker(Waker::noop()));
         }
     }
 
@@ -263,10 +262,11 @@ impl Committer {
     /// Begins new memtables and a new log file, and the flush of the old ones.
     fn seal(&mut self) {
         let seq = self.wal.last_seq();
-        match self.wal.rotate(&*self.vfs) {
-            Ok(()) => {}
-            Err(CommitError::NotSynced(error)) => return self.state.poison(error),
-            Err(error) => return self.upkeep.rest(error.into_error()),
+        if let Err(error) = self.end_log() {
+            if self.state.poisoned().is_none() {
+                self.upkeep.rest(error);
+            }
+            return;
         }
         let collections = self.tables.all().map(|table| CollectionFiles {
             id: table.state.id,
@@ -284,6 +284,23 @@ impl Committer {
         };
         let parts = self.tables.seal(seq);
         self.upkeep.flush(Sealed { parts, ..sealed });
+    }
+
+    /// Ends the log file, all of it durable, and goes on in the next. The database is poisoned if
+    /// nothing is known of the outcome.
+    pub(super) fn end_log(&mut self) -> Result<LogEnd> {
+        let ended = self.log_end();
+        match self.wal.rotate(&*self.vfs) {
+            Ok(()) => {
+                self.sync_by = None;
+                Ok(ended)
+            }
+            Err(CommitError::NotSynced(error)) => {
+                self.state.poison(error.clone());
+                Err(error)
+            }
+            Err(error) => Err(error.into_error()),
+        }
     }
 
     /// Puts a write into the group, or answers it. Gives back the one that closes.
@@ -539,6 +556,9 @@ impl Committer {
     /// Writes the memtables to segments, so that little of the log is left to be read back. What
     /// fails here is in the log all the same.
     fn flush_at_end(&mut self) {
+        if self.state.poisoned().is_some() {
+            return;
+        }
         self.closing = true;
         block_on(poll_fn(|context| {
             self.keep_up(context);

@@ -164,7 +164,8 @@ impl Collection {
         })
     }
 
-    /// Deletes points by their ids, and says how many there were.
+    /// Deletes points by their ids, and says how many there were, perhaps with those that expired a
+    /// moment ago.
     ///
     /// # Errors
     /// As [`upsert`](Self::upsert).

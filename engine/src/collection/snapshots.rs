@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    manifest::{About, LogEnd, SnapshotRecord},
+    manifest::{About, SnapshotRecord},
     schema::quoted,
-    wal::CommitError,
 };
 use std::time::UNIX_EPOCH;
 
@@ -110,25 +109,6 @@ impl Committer {
         let next_log = self.wal.number();
         self.upkeep.switch_to_loaded(&self.tables, seq, next_log);
         Ok(true)
-    }
-
-    /// Ends the log file, all of it durable, and goes on in the next.
-    fn end_log(&mut self) -> Result<LogEnd> {
-        let ended = LogEnd {
-            log: self.wal.number(),
-            end: self.wal.end(),
-        };
-        match self.wal.rotate(&*self.vfs) {
-            Ok(()) => {
-                self.sync_by = None;
-                Ok(ended)
-            }
-            Err(CommitError::NotSynced(error)) => {
-                self.state.poison(error.clone());
-                Err(error)
-            }
-            Err(error) => Err(error.into_error()),
-        }
     }
 
     fn about(&self) -> About {

@@ -78,11 +78,14 @@ impl Sweep {
 
     fn begin(&mut self, tables: &Tables, now: impl Fn() -> Expiry) {
         let next = tables.next_expiry();
-        if next == Expiry::NEVER || Instant::now() < self.not_before || !next.has_come(now()) {
+        if next == Expiry::NEVER || Instant::now() < self.not_before {
+            return;
+        }
+        let now = now();
+        if !next.has_come(now) {
             return;
         }
         self.not_before = Instant::now() + PAUSE;
-        let now = now();
         let due = tables.expiring(now);
         self.job = Some(Op::job(self.lane.clone(), Inline::Never, move |cancel| {
             due.iter()

@@ -39,6 +39,9 @@ struct Limit {
 }
 
 impl Cancel {
+    /// Rows between two looks, some microseconds apart.
+    pub(crate) const STRIDE: u32 = 256;
+
     /// Whether to go on.
     ///
     /// # Errors
@@ -49,6 +52,15 @@ impl Cancel {
             return Err(cancelled());
         }
         self.limit.get().map_or(Ok(()), |limit| limit.check())
+    }
+
+    /// [`check`](Self::check) for a loop over rows: it may be called for each, and asks at some.
+    pub(crate) fn check_at(&self, row: u32) -> Result<()> {
+        if row.is_multiple_of(Self::STRIDE) {
+            self.check()
+        } else {
+            Ok(())
+        }
     }
 
     /// The side that does the work takes it. False when it was cancelled before: then it must

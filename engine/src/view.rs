@@ -17,9 +17,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// How many rows are looked at between two looks at a [`Cancel`].
-const STRIDE: u32 = 256;
-
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     /// What the points are now written by; older ones may lack vectors of it.
@@ -233,10 +230,10 @@ impl Part {
             Self::Stored(stored) => {
                 let segment = &stored.segment.segment;
                 let rows = segment.rows();
-                for first in (0..rows).step_by(STRIDE as usize) {
+                for first in (0..rows).step_by(Cancel::STRIDE as usize) {
                     cancel.check()?;
                     let mut flaw = Ok(());
-                    let range = first..rows.min(first + STRIDE);
+                    let range = first..rows.min(first + Cancel::STRIDE);
                     let mut live = |row, values: &[f32], scale| {
                         if flaw.is_ok() {
                             flaw = stored.is_live(row).and_then(|live| {

@@ -60,9 +60,9 @@ pub(super) fn build(
 ) -> Result<Option<Built>> {
     let mut origins = Vec::with_capacity(parts.len());
     for part in parts {
-        cancel.check()?;
         let mut live = Vec::new();
         for row in 0..part.rows() {
+            cancel.check_at(row)?;
             if part.is_live(row)? {
                 live.push(row);
             }

@@ -17,7 +17,7 @@ use crate::{
     id::{CollectionId, SeqNo},
     manifest::{CollectionFiles, Manifest, SegmentFiles, deletes_name, missed_name, segment_name},
     options::Options,
-    schema::{Vector, check_name, quoted},
+    schema::{Vector, check_name},
     segment::{self, Deletes, Segment},
     shape::Shape,
     vector::check_vector,
@@ -123,7 +123,6 @@ pub(super) fn load(
 /// Whether a database of this manifest can be opened, read to its end, and compared, whoever wrote
 /// its files.
 pub(crate) fn check_whole(vfs: &dyn Vfs, manifest: &Manifest, cancel: &Cancel) -> Result<()> {
-    check_names(&manifest.collections)?;
     let Read {
         state,
         tables,
@@ -157,22 +156,6 @@ fn verify_points(table: &Table, cancel: &Cancel) -> Result<()> {
                 check_vector(name, vector, values)
             })?;
         }
-    }
-    Ok(())
-}
-
-fn check_names(collections: &[CollectionFiles]) -> Result<()> {
-    let mut ids = BTreeMap::new();
-    for collection in collections {
-        if let Some(other) = ids.insert(collection.id, &collection.name) {
-            return Err(Error::invalid(format!(
-                "{} and {} have one number",
-                quoted(other),
-                quoted(&collection.name)
-            )));
-        }
-        check_name("collection", &collection.name)?;
-        collection.shape.check()?;
     }
     Ok(())
 }

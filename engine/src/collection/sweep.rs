@@ -22,8 +22,6 @@ use std::{
 
 /// How long at least between two sweeps.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Rows between two looks at the [`Cancel`].
-const STRIDE: u32 = 1_024;
 
 #[derive(Debug)]
 pub(super) struct Sweep {
@@ -125,9 +123,7 @@ fn look_at_rows(
     cancel: &Cancel,
 ) -> Result<()> {
     for row in 0..segment.segment.rows() {
-        if row.is_multiple_of(STRIDE) {
-            cancel.check()?;
-        }
+        cancel.check_at(row)?;
         if segment.deletes.ended(row).is_some() {
             continue;
         }

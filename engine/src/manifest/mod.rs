@@ -16,6 +16,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     expiry::Expiry,
     id::{CollectionId, SeqNo},
+    schema::check_name,
     shape::Shape,
     wal,
 };
@@ -144,11 +145,11 @@ impl Manifest {
         if too_large || self.applied > SeqNo::MAX || self.next_collection > CollectionId::MAX {
             return Err(Error::invalid("a number is larger than any can be"));
         }
-        self.check_files(&self.collections)?;
+        self.check_collections(&self.collections)?;
         let mut names = BTreeSet::new();
         for snapshot in &self.snapshots {
             snapshot.check()?;
-            self.check_files(&snapshot.collections)?;
+            self.check_collections(&snapshot.collections)?;
             if !names.insert(&snapshot.name) {
                 return Err(Error::invalid("two snapshots have one name"));
             }
@@ -156,8 +157,8 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether each file is named once among these collections.
-    fn check_files(&self, collections: &[CollectionFiles]) -> Result<()> {
+    /// Whether these collections can be together, each file named once among them.
+    fn check_collections(&self, collections: &[CollectionFiles]) -> Result<()> {
         let mut seen = BTreeSet::new();
         for file in collections.iter().flat_map(CollectionFiles::numbers) {
             if file >= self.next_file || !seen.insert(file) {
@@ -166,8 +167,14 @@ impl Manifest {
                 )));
             }
         }
+        let mut ids = BTreeSet::new();
         for collection in collections {
+            check_name("collection", &collection.name)?;
             collection.shape.check()?;
+            if !ids.insert(collection.id) {
+                let id = collection.id.0;
+                return Err(Error::invalid(format!("two collections have number {id}")));
+            }
         }
         let segments = collections.iter().flat_map(|c| &c.segments);
         for segment in segments {
@@ -408,5 +415,21 @@ mod tests {
             (alone.next_file, alone.closed),
             (3, Some(LogEnd { log: 4, end: 96 }))
         );
+    }
+
+    #[test]
+    fn of_two_collections_each_has_its_number_and_a_name_that_may_be() {
+        let with = |id, name: &str| {
+            let mut manifest = manifest(1, collection(&[1], None));
+            manifest.collections.push(CollectionFiles {
+                id: CollectionId(id),
+                name: name.into(),
+                ..collection(&[2], None)
+            });
+            manifest.check()
+        };
+        assert!(with(1, "notes").is_ok());
+        assert!(with(0, "notes").is_err());
+        assert!(with(1, "").is_err());
     }
 }

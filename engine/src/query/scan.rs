@@ -18,9 +18,6 @@ use crate::{
 };
 use std::ops::ControlFlow;
 
-/// How many rows are looked at between two looks at the [`Cancel`].
-const STRIDE: u32 = 256;
-
 /// A [`Query`](super::Query) that was checked against a schema.
 #[derive(Clone, Debug)]
 pub(crate) struct Nearest {
@@ -164,9 +161,7 @@ fn each_match(
     for (number, part) in view.parts()?.iter().enumerate().skip(first_part) {
         let mut payloads = part.payloads();
         for row in first_row..part.rows() {
-            if row.is_multiple_of(STRIDE) {
-                cancel.check()?;
-            }
+            cancel.check_at(row)?;
             if !part.is_live(row)? {
                 continue;
             }

@@ -21,8 +21,6 @@ use std::sync::Arc;
 
 /// How much is written at once: whole chunks, so that each lies in one buffer.
 const BUFFER: usize = 64 * CHUNK;
-/// How many rows are read between two looks at whether to go on.
-const ROWS_PER_CHECK: u32 = 1_024;
 
 /// A segment file being written.
 pub(super) struct Output<'a> {
@@ -84,10 +82,7 @@ impl<'a> Output<'a> {
 
     /// Whether to go on, asked at every row and answered at some, and at every write.
     pub(super) fn check_at(&self, row: u32) -> Result<()> {
-        if row.is_multiple_of(ROWS_PER_CHECK) {
-            self.cancel.check()?;
-        }
-        Ok(())
+        self.cancel.check_at(row)
     }
 
     /// Adds to the open section.

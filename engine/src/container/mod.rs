@@ -326,6 +326,94 @@ mod tests {
     }
 
     #[test]
+    fn a_section_is_whole_once_every_chunk_was_read_or_checked() {
+        let content = bytes(3 * CHUNK + 8);
+        let cancel = Cancel::default();
+        let file = file(&[content.clone(), Vec::new()], &[]);
+        for checks in [false, true] {
+            let sections = open(&file).unwrap();
+            let id = sections.need(Kind::Links, 0).unwrap();
+            for chunk in [2, 0, 2, 3] {
+                sections.bytes(id, chunk * CHUNK, 8).unwrap();
+                assert_eq!(sections.whole::<u8>(id), None, "chunk 1 is missing");
+            }
+            if checks {
+                sections.check_all(id, &cancel).unwrap();
+            } else {
+                sections.bytes(id, CHUNK - 1, 2).unwrap();
+            }
+            assert_eq!(sections.whole(id), Some(&content[..]));
+            let numbers = sections.values::<u64>(id, 0, content.len() / 8).unwrap();
+            assert_eq!(sections.whole(id), Some(numbers));
+            assert_eq!(
+                sections.whole::<[u64; 2]>(id),
+                None,
+                "8 bytes are left over"
+            );
+            let other = sections.need(Kind::Meta, 0).unwrap();
+            assert_eq!(sections.whole::<u64>(other), None);
+            let empty = sections.need(Kind::Links, 1).unwrap();
+            assert_eq!(sections.whole::<u64>(empty), Some(&[][..]));
+        }
+    }
+
+    #[test]
+    fn threads_that_check_one_section_count_each_chunk_once() {
+        let content = bytes(70 * CHUNK);
+        let file = file(std::slice::from_ref(&content), &[]);
+        for _ in 0..20 {
+            let sections = open(&file).unwrap();
+            let id = sections.need(Kind::Links, 0).unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        sections.check_all(id, &Cancel::default()).unwrap();
+                        assert_eq!(sections.whole(id), Some(&content[..]));
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_section_with_a_damaged_chunk_or_table_is_never_whole() {
+        let good = file(&[bytes(3 * CHUNK), bytes(9)], &[]);
+        let (_, place, table) = Parts::<Kind>::of(&good).sections().nth(1).unwrap();
+        let chunk_1 = place.start + CHUNK;
+        for (damaged, expected) in [(chunk_1 + 5, chunk_1), (table + 4, table)] {
+            let mut content = good.clone();
+            content[damaged] ^= 1;
+            let sections = open(&content).unwrap();
+            let id = sections.need(Kind::Links, 0).unwrap();
+            let cancel = Cancel::default();
+            for _ in 0..3 {
+                let error = sections.check_all(id, &cancel).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Corrupted);
+                assert_eq!(error.location(), Some((NAME, expected as u64)));
+                let _ = sections.bytes(id, 2 * CHUNK, 1);
+                assert!(!sections.verify(&cancel).unwrap().is_empty());
+                assert_eq!(sections.whole::<u8>(id), None);
+            }
+            let sound = sections.need(Kind::Links, 1).unwrap();
+            sections.check_all(sound, &cancel).unwrap();
+            assert_eq!(sections.whole(sound), Some(&bytes(9)[..]));
+        }
+    }
+
+    #[test]
+    fn checking_all_ends_when_cancelled_and_can_be_taken_up_again() {
+        let sections = open(&small()).unwrap();
+        let id = sections.need(Kind::Links, 0).unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let error = sections.check_all(id, &cancel).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert_eq!(sections.whole::<u8>(id), None);
+        sections.check_all(id, &Cancel::default()).unwrap();
+        assert!(sections.whole::<u8>(id).is_some());
+    }
+
+    #[test]
     fn a_cancelled_file_is_not_finished() {
         let vfs = MemoryVfs::new();
         let cancel = Cancel::default();

@@ -1,8 +1,8 @@
 //! The bytes of a file's sections, checked when they are first touched.
 //!
 //! The only way from such a file to its content. A chunk that is read for the first time is
-//! compared with its checksum, after which one relaxed load tells that it was; a damaged chunk is
-//! an error every time. No offset is trusted: what lies outside of its section is damage, too.
+//! compared with its checksum, after which one relaxed load tells that it was; another tells that
+//! all of a section was. A damaged chunk is an error every time. No offset is trusted: what lies outside of its section is damage, too.
 
 use super::format::{CHUNK, Directory, FOOTER, Footer, SectionEntry, SectionKind, table_len};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 use bytemuck::AnyBitPattern;
 use std::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// The sections of one file, of the kinds `K`.
@@ -37,6 +37,10 @@ pub(crate) struct Sections<K> {
 struct Section<K> {
     entry: SectionEntry<K>,
     table_is_sound: AtomicBool,
+    /// Whether every chunk was found sound.
+    is_whole: AtomicBool,
+    /// How many chunks were not yet.
+    unchecked: AtomicUsize,
     /// A bit for every chunk that was found sound.
     sound: Box<[AtomicU64]>,
 }
@@ -145,9 +149,11 @@ impl<K: SectionKind> Sections<K> {
         if len == 0 {
             return Ok(&[]);
         }
-        for chunk in start / CHUNK..=(end - 1) / CHUNK {
-            if !section.is_sound(chunk) {
-                self.check_chunk(id, chunk)?;
+        if !section.is_whole() {
+            for chunk in start / CHUNK..=(end - 1) / CHUNK {
+                if !section.is_sound(chunk) {
+                    self.check_chunk(id, chunk)?;
+                }
             }
         }
         let base = section.entry.offset as usize;
@@ -179,6 +185,34 @@ impl<K: SectionKind> Sections<K> {
             .first()
             .copied()
             .ok_or_else(|| self.corrupted(id, 0, "a value is missing"))
+    }
+
+    /// All of a section in place, if every chunk of it was found sound before: for what reads it
+    /// all over, and would else ask at every value. None as well if its length is not that of
+    /// whole values, which [`expect_len`](Self::expect_len) is there to tell.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no index is read yet"))]
+    pub(crate) fn whole<T: AnyBitPattern>(&self, id: SectionId) -> Option<&[T]> {
+        let section = &self.sections[id.0];
+        if !section.is_whole() {
+            return None;
+        }
+        let start = section.entry.offset as usize;
+        let bytes = self.map.get(start..start + self.len(id))?;
+        bytemuck::try_cast_slice(bytes).ok()
+    }
+
+    /// Checks what of a section was not found sound before, up to the first flaw. After that
+    /// [`whole`](Self::whole) gives it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no index is read yet"))]
+    pub(crate) fn check_all(&self, id: SectionId, cancel: &Cancel) -> Result<()> {
+        let section = &self.sections[id.0];
+        for chunk in (0..section.chunks()).filter(|chunk| !section.is_sound(*chunk)) {
+            cancel.check()?;
+            self.check_chunk(id, chunk)?;
+        }
+        // Another thread may have found the last chunk sound and not have counted it yet.
+        section.is_whole.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Reads everything, whether or not that was done before, and gives every chunk that differs
@@ -248,25 +282,39 @@ impl<K> Section<K> {
         Self {
             entry,
             table_is_sound: AtomicBool::new(false),
+            is_whole: AtomicBool::new(chunks == 0),
+            unchecked: AtomicUsize::new(chunks),
             sound: (0..chunks.div_ceil(64))
                 .map(|_| AtomicU64::new(0))
                 .collect(),
         }
     }
 
+    /// How many there are, sound or not.
     fn chunks(&self) -> usize {
         chunks_of(self.entry.len)
     }
 
-    /// Relaxed, as the bits guard nothing but the file, which does not change.
+    /// Whether every chunk was found sound. Relaxed, here as below: what is noted of a file guards
+    /// nothing but the file, which does not change.
+    fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Relaxed)
+    }
+
     fn is_sound(&self, chunk: usize) -> bool {
         let bits = self.sound.get(chunk / 64);
         bits.is_some_and(|bits| bits.load(Ordering::Relaxed) & (1 << (chunk % 64)) != 0)
     }
 
     fn set_sound(&self, chunk: usize) {
-        if let Some(bits) = self.sound.get(chunk / 64) {
-            bits.fetch_or(1 << (chunk % 64), Ordering::Relaxed);
+        let Some(bits) = self.sound.get(chunk / 64) else {
+            return;
+        };
+        let bit = 1 << (chunk % 64);
+        // Who finds the bit unset counts the chunk, so that each is counted once.
+        let counts = bits.fetch_or(bit, Ordering::Relaxed) & bit == 0;
+        if counts && self.unchecked.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.is_whole.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -67,6 +67,7 @@ mod op;
 // log: what is durable
 mod wal;
 mod manifest;
+mod container;
 // index: how a value is checked and compared
 mod vector;
 // segment: the points

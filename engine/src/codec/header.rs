@@ -21,8 +21,10 @@ pub(crate) enum FileKind {
     Segment = 2,
     Deletes = 3,
     Manifest = 4,
-    Missed = 6,
     Portable = 5,
+    Missed = 6,
+    #[cfg_attr(not(test), expect(dead_code, reason = "no index is written yet"))]
+    Index = 7,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

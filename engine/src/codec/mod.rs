@@ -36,7 +36,7 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// A count of 32 bits, then the numbers.
 pub(crate) fn put_f32s(out: &mut Vec<u8>, values: &[f32]) {
     put_u32(out, values.len() as u32);
-    // In one piece: the engine is built for little-endian machines alone, as `segment` sees to.
+    // In one piece: the engine is built for little-endian machines alone, as `container` sees to.
     out.extend_from_slice(bytemuck::cast_slice(values));
 }
 

@@ -1,17 +1,5 @@
-//! Byte layouts of a segment file. All numbers are little-endian.
-//!
-//! ```text
-//! file       header (64 bytes, as in `codec/header.rs`), sections, checksum tables, directory, footer
-//! section    starts at the next multiple of 64, zeros before it
-//! table      of each section in their order, with nothing between: a checksum u32 for every
-//!            16 KiB of the section, the last for what is left
-//! directory  count u32, then for each vector: number u32, dimensions u32, count u32;
-//!            count u32, then for each section: kind u32, number u32, offset u64, length u64,
-//!            offset of its table u64, checksum of its table u32
-//! footer     0 offset of directory u64  8 its length u32  12 checksum u32 over it and the file id
-//!            16 rows u32  20 format u32  24 file id u64  32 length of file u64  40 zero u32
-//!            44 checksum u32 over bytes 0..44
-//! ```
+//! What a segment file holds: its sections, and what the directory says of vectors. All numbers are
+//! little-endian. How sections lie in a file is `container/format.rs`' matter.
 //!
 //! | kind | section | content |
 //! |---|---|---|
@@ -24,30 +12,26 @@
 //! | 8, 9 | payload units, payloads | see `payloads.rs` |
 //! | 10 | expiries | u64 for each row, as in the log; if a row expires |
 //!
-//! There is one way to lay out given sections, and a directory that departs from it is refused:
-//! sections can neither overlap nor leave gaps. The footer's checksum, and through it all others,
-//! covers the file id, so that no part of another file is taken for one of this.
+//! The number of a section is that of its vector, or else 0. The directory lists each vector that
+//! some row has: number u32, dimensions u32, count u32.
 
 use crate::{
-    codec::{
-        DecodeError, Decoded, Decoder, checksum,
-        header::{FILE_HEADER, FORMAT},
-        put_u32, put_u64,
-    },
+    codec::{DecodeError, Decoded, Decoder, header::FileKind, put_u32},
+    container::{self, SectionKind},
     schema::{Schema, Vector},
 };
 
-/// So much of a section is checked at once, when any of it is first read.
-pub(super) const CHUNK: usize = 16 << 10;
-/// Where sections start: no number straddles a cache line, and kernels may load aligned.
-const ALIGN: u64 = 64;
-pub(super) const FOOTER: usize = 48;
 /// The most rows: a row and one more fits in 32 bits, beside a value that stands for none.
 pub(super) const MAX_ROWS: u32 = u32::MAX - 1;
 /// Stands in the place of a row without the vector.
 pub(super) const NO_PLACE: u32 = u32::MAX;
-/// Of ids, payloads and expiries seven, and three for each vector.
-const MAX_SECTIONS: usize = 7 + 3 * Schema::MAX_VECTORS;
+/// The bytes of a vector in the directory.
+const VECTOR_ENTRY: usize = 12;
+
+/// A segment file being written.
+pub(super) type Output<'a> = container::Output<'a, Kind>;
+/// The sections of a segment file.
+pub(super) type Sections = container::Sections<Kind>;
 
 /// What a section holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,29 +49,26 @@ pub(super) enum Kind {
     Expiries = 10,
 }
 
-const KINDS: [Kind; 10] = [
-    Kind::IdNumbers,
-    Kind::IdOffsets,
-    Kind::IdBytes,
-    Kind::IdTable,
-    Kind::Vector,
-    Kind::VectorRows,
-    Kind::VectorScales,
-    Kind::PayloadUnits,
-    Kind::Payloads,
-    Kind::Expiries,
-];
+impl SectionKind for Kind {
+    const FILE: FileKind = FileKind::Segment;
+    /// Of ids, payloads and expiries seven, and three for each vector.
+    const MAX_SECTIONS: usize = 7 + 3 * Schema::MAX_VECTORS;
+    const ALL: &'static [Self] = &[
+        Self::IdNumbers,
+        Self::IdOffsets,
+        Self::IdBytes,
+        Self::IdTable,
+        Self::Vector,
+        Self::VectorRows,
+        Self::VectorScales,
+        Self::PayloadUnits,
+        Self::Payloads,
+        Self::Expiries,
+    ];
 
-/// A section, as the directory lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SectionEntry {
-    pub(super) kind: Kind,
-    /// Which vector it belongs to; 0 for ids and payloads.
-    pub(super) number: u32,
-    pub(super) offset: u64,
-    pub(super) len: u64,
-    pub(super) table_offset: u64,
-    pub(super) table_sum: u32,
+    fn code(self) -> u32 {
+        self as u32
+    }
 }
 
 /// A vector that some row has, as the directory lists it.
@@ -99,194 +80,36 @@ pub(super) struct VectorEntry {
     pub(super) count: u32,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Directory {
-    pub(super) vectors: Vec<VectorEntry>,
-    pub(super) sections: Vec<SectionEntry>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Footer {
-    pub(super) directory_offset: u64,
-    pub(super) directory_len: u32,
-    pub(super) directory_sum: u32,
-    pub(super) rows: u32,
-    pub(super) file_id: u64,
-    pub(super) file_len: u64,
-}
-
-/// Where the section that follows `end` starts.
-pub(super) fn aligned(end: u64) -> Option<u64> {
-    end.checked_next_multiple_of(ALIGN)
-}
-
-/// The length of the table of a section.
-pub(super) fn table_len(section_len: u64) -> u64 {
-    section_len.div_ceil(CHUNK as u64) * 4
-}
-
-/// Covers which file it is, too.
-pub(super) fn directory_sum(directory: &[u8], file_id: u64) -> u32 {
-    checksum(&[directory, &file_id.to_le_bytes()])
-}
-
-impl Footer {
-    pub(super) fn encode(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FOOTER);
-        put_u64(&mut out, self.directory_offset);
-        put_u32(&mut out, self.directory_len);
-        put_u32(&mut out, self.directory_sum);
-        put_u32(&mut out, self.rows);
-        put_u32(&mut out, FORMAT);
-        put_u64(&mut out, self.file_id);
-        put_u64(&mut out, self.file_len);
-        put_u32(&mut out, 0);
-        let sum = checksum(&[&out]);
-        put_u32(&mut out, sum);
-        out
+pub(super) fn encode_vectors(vectors: &[VectorEntry]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(vectors.len() * VECTOR_ENTRY);
+    for vector in vectors {
+        put_u32(&mut out, vector.number);
+        put_u32(&mut out, vector.dimensions);
+        put_u32(&mut out, vector.count);
     }
-
-    /// The footer of a file of `file_len` bytes, its directory within these bounds.
-    pub(super) fn decode(bytes: &[u8; FOOTER], file_len: u64) -> Decoded<Self> {
-        let (covered, sum) = bytes.split_at(FOOTER - 4);
-        if checksum(&[covered]).to_le_bytes() != sum {
-            return Err(DecodeError("the footer's checksum differs"));
-        }
-        let mut decoder = Decoder::new(covered);
-        let directory_offset = decoder.u64()?;
-        let directory_len = decoder.u32()?;
-        let directory_sum = decoder.u32()?;
-        let rows = decoder.u32()?;
-        let format = decoder.u32()?;
-        let footer = Self {
-            directory_offset,
-            directory_len,
-            directory_sum,
-            rows,
-            file_id: decoder.u64()?,
-            file_len: decoder.u64()?,
-        };
-        let end = directory_offset
-            .checked_add(u64::from(directory_len))
-            .and_then(|end| end.checked_add(FOOTER as u64));
-        if format != FORMAT || rows > MAX_ROWS {
-            return Err(DecodeError("the footer is of another format"));
-        }
-        if footer.file_len != file_len || end != Some(file_len) {
-            return Err(DecodeError("the file has not the length that it had"));
-        }
-        Ok(footer)
-    }
+    out
 }
 
-impl Directory {
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_u32(&mut out, self.vectors.len() as u32);
-        for vector in &self.vectors {
-            put_u32(&mut out, vector.number);
-            put_u32(&mut out, vector.dimensions);
-            put_u32(&mut out, vector.count);
-        }
-        put_u32(&mut out, self.sections.len() as u32);
-        for section in &self.sections {
-            put_u32(&mut out, section.kind as u32);
-            put_u32(&mut out, section.number);
-            put_u64(&mut out, section.offset);
-            put_u64(&mut out, section.len);
-            put_u64(&mut out, section.table_offset);
-            put_u32(&mut out, section.table_sum);
-        }
-        out
+/// The vectors of a segment with so many rows: each as it can be, none twice.
+pub(super) fn decode_vectors(bytes: &[u8], rows: u32) -> Decoded<Vec<VectorEntry>> {
+    if rows > MAX_ROWS || bytes.len() > Schema::MAX_VECTORS * VECTOR_ENTRY {
+        return Err(DecodeError("the directory lists more than there can be"));
     }
-
-    /// The directory that `footer` points to: every section in its place, none twice.
-    pub(super) fn decode(bytes: &[u8], footer: &Footer) -> Decoded<Self> {
-        if directory_sum(bytes, footer.file_id) != footer.directory_sum {
-            return Err(DecodeError("the directory's checksum differs"));
-        }
-        let mut decoder = Decoder::new(bytes);
-        let vectors = (0..decoder.count(12)?)
-            .map(|_| VectorEntry::decode(&mut decoder))
-            .collect::<Decoded<Vec<_>>>()?;
-        let sections = (0..decoder.count(36)?)
-            .map(|_| SectionEntry::decode(&mut decoder))
-            .collect::<Decoded<Vec<_>>>()?;
-        let directory = Self { vectors, sections };
-        if !decoder.is_empty() {
-            return Err(DecodeError("the directory is followed by further bytes"));
-        }
-        directory.check(footer)?;
-        Ok(directory)
-    }
-
-    fn check(&self, footer: &Footer) -> Decoded<()> {
-        if self.vectors.len() > Schema::MAX_VECTORS || self.sections.len() > MAX_SECTIONS {
-            return Err(DecodeError("the directory lists more than there can be"));
-        }
-        let allowed = 1..=Vector::MAX_DIMENSIONS;
-        for (at, vector) in self.vectors.iter().enumerate() {
-            let again = self.vectors[..at]
-                .iter()
-                .any(|other| other.number == vector.number);
-            let count_fits = (1..=footer.rows).contains(&vector.count);
-            if again || !allowed.contains(&vector.dimensions) || !count_fits {
-                return Err(DecodeError("the directory lists a vector that cannot be"));
-            }
-        }
-        for (at, section) in self.sections.iter().enumerate() {
-            let key = |entry: &SectionEntry| (entry.kind, entry.number);
-            if self.sections[..at].iter().any(|o| key(o) == key(section)) {
-                return Err(DecodeError("the directory lists a section twice"));
-            }
-        }
-        if self.is_laid_out(footer.directory_offset) != Some(true) {
-            return Err(DecodeError("a section is not where it must be"));
-        }
-        Ok(())
-    }
-
-    /// Whether everything follows what is before it, up to the directory. `None` when the
-    /// offsets overflow.
-    fn is_laid_out(&self, directory_offset: u64) -> Option<bool> {
-        let mut end = FILE_HEADER as u64;
-        for section in &self.sections {
-            if section.offset != aligned(end)? {
-                return Some(false);
-            }
-            end = section.offset.checked_add(section.len)?;
-        }
-        for section in &self.sections {
-            if section.table_offset != end {
-                return Some(false);
-            }
-            end = end.checked_add(table_len(section.len))?;
-        }
-        Some(end == directory_offset)
-    }
-}
-
-impl VectorEntry {
-    fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
-        Ok(Self {
+    let mut decoder = Decoder::new(bytes);
+    let mut vectors: Vec<VectorEntry> = Vec::new();
+    while !decoder.is_empty() {
+        let vector = VectorEntry {
             number: decoder.u32()?,
             dimensions: decoder.u32()?,
             count: decoder.u32()?,
-        })
+        };
+        let again = vectors.iter().any(|other| other.number == vector.number);
+        let is_possible = (1..=Vector::MAX_DIMENSIONS).contains(&vector.dimensions)
+            && (1..=rows).contains(&vector.count);
+        if again || !is_possible {
+            return Err(DecodeError("the directory lists a vector that cannot be"));
+        }
+        vectors.push(vector);
     }
-}
-
-impl SectionEntry {
-    fn decode(decoder: &mut Decoder<'_>) -> Decoded<Self> {
-        let kind = decoder.u32()?;
-        let kind = KINDS.into_iter().find(|known| *known as u32 == kind);
-        Ok(Self {
-            kind: kind.ok_or(DecodeError("a section is of an unknown kind"))?,
-            number: decoder.u32()?,
-            offset: decoder.u64()?,
-            len: decoder.u64()?,
-            table_offset: decoder.u64()?,
-            table_sum: decoder.u32()?,
-        })
-    }
+    Ok(vectors)
 }

@@ -5,9 +5,7 @@
 //! id as seed, so that nobody can choose ids that collide.
 
 use super::{
-    format::Kind,
-    output::Output,
-    sections::{SectionId, Sections},
+    format::{Kind, Output, Sections},
     writer::Source,
 };
 use crate::{
@@ -15,6 +13,7 @@ use crate::{
         Decoder,
         id::{put_id, with_id_bytes},
     },
+    container::SectionId,
     error::{Error, Result},
     id::PointId,
 };

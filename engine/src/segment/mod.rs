@@ -5,17 +5,12 @@
 //! that opening costs the same for any size. Nothing here ever changes a file, decides which
 //! files there are, or asks whether a row is live: that is the version's work, with [`Deletes`].
 
-#[cfg(target_endian = "big")]
-compile_error!("vectors are read in place, and files are little-endian");
-
 mod deletes;
 mod format;
 mod ids;
 mod missed;
-mod output;
 mod payloads;
 mod reader;
-mod sections;
 mod tombstones;
 mod vectors;
 mod writer;
@@ -30,13 +25,13 @@ pub(crate) use writer::{Source, VectorShape, write};
 #[cfg(test)]
 mod tests {
     use super::{
-        format::{CHUNK, Directory, FOOTER, Footer, Kind, directory_sum},
+        format::{Kind, VectorEntry, decode_vectors, encode_vectors},
         writer::SegmentMeta,
         *,
     };
     use crate::{
         cancel::Cancel,
-        codec::checksum,
+        container::tamper::Parts,
         error::{ErrorKind, Result},
         expiry::Expiry,
         id::PointId,
@@ -245,41 +240,6 @@ mod tests {
         Model((0..9).map(row).collect())
     }
 
-    fn directory(content: &[u8]) -> (Footer, Directory) {
-        let footer = content.last_chunk::<FOOTER>().unwrap();
-        let footer = Footer::decode(footer, content.len() as u64).unwrap();
-        let start = footer.directory_offset as usize;
-        let directory = &content[start..content.len() - FOOTER];
-        let directory = Directory::decode(directory, &footer).unwrap();
-        (footer, directory)
-    }
-
-    /// Gives the file this directory and checksums that agree with what it holds.
-    fn seal(content: &mut Vec<u8>, mut directory: Directory, mut footer: Footer, len: Option<u64>) {
-        content.truncate(content.len() - FOOTER - footer.directory_len as usize);
-        for section in &mut directory.sections {
-            let range = |start: u64, len: u64| {
-                let end = start.checked_add(len)?;
-                Some(usize::try_from(start).ok()?..usize::try_from(end).ok()?)
-            };
-            let bytes = range(section.offset, section.len).and_then(|r| content.get(r));
-            let chunks = bytes.unwrap_or_default().chunks(CHUNK);
-            let table: Vec<u8> = chunks.flat_map(|c| checksum(&[c]).to_le_bytes()).collect();
-            section.table_sum = checksum(&[&table]);
-            let place = range(section.table_offset, table.len() as u64);
-            if let Some(place) = place.and_then(|place| content.get_mut(place)) {
-                place.copy_from_slice(&table);
-            }
-        }
-        let directory = directory.encode();
-        footer.directory_sum = directory_sum(&directory, footer.file_id);
-        footer.directory_len = directory.len() as u32;
-        footer.file_len = (content.len() + directory.len() + FOOTER) as u64;
-        footer.file_len = len.unwrap_or(footer.file_len);
-        content.extend(directory);
-        content.extend(footer.encode());
-    }
-
     fn open(content: &[u8]) -> Result<Segment> {
         Segment::open(&with_content(content), NAME)
     }
@@ -328,17 +288,15 @@ mod tests {
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 1..6),
         ) {
             let (vfs, _) = build(&small(only_numbers));
-            let mut content = vfs.content(NAME).unwrap();
-            let (footer, directory) = directory(&content);
-            let end = directory.sections.last().map_or(0, |s| s.offset + s.len) as usize;
+            let mut parts = Parts::<Kind>::of(&vfs.content(NAME).unwrap());
+            let end = parts.sections().last().map_or(0, |(_, bytes, _)| bytes.end);
             for (at, value) in changes {
                 // Aligned, so that whole fields change, and often to what is almost right.
                 let at = 64 + at.index((end - 68) / 4) * 4;
                 let value = if value % 3 == 0 { value } else { value % 64 };
-                content[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                parts.content[at..at + 4].copy_from_slice(&value.to_le_bytes());
             }
-            seal(&mut content, directory, footer, None);
-            if let Ok(segment) = open(&content) {
+            if let Ok(segment) = open(&parts.seal()) {
                 read_everything(&segment);
             }
         }
@@ -346,7 +304,7 @@ mod tests {
 
     #[test]
     fn rows_around_the_borders_of_chunks_are_read() {
-        let per_chunk = (CHUNK / 8) as u64;
+        let per_chunk = (16 << 10) / 8;
         for rows in [0, 1, per_chunk - 1, per_chunk, per_chunk + 1, 3 * per_chunk] {
             let row = |number: u64| Row {
                 id: PointId::from(number << 40),
@@ -367,22 +325,19 @@ mod tests {
         for only_numbers in [true, false] {
             let model = small(only_numbers);
             let good = build(&model).0.content(NAME).unwrap();
-            let (_, directory) = directory(&good);
-            let mut end = 64;
-            let mut padding = Vec::new();
-            for section in &directory.sections {
-                padding.push(end..section.offset as usize);
-                end = (section.offset + section.len) as usize;
-            }
+            let parts = Parts::<Kind>::of(&good);
             for at in 0..good.len() {
                 let mut content = good.clone();
                 content[at] ^= 1 << (at % 8);
-                let is_padding = padding.iter().any(|range| range.contains(&at));
                 match open(&content) {
                     Ok(segment) => {
                         reads_right(&segment, &model);
                         let flaws = segment.verify(&Cancel::default()).unwrap();
-                        assert_eq!(flaws.is_empty(), is_padding, "byte {at}: {flaws:?}");
+                        assert_eq!(
+                            flaws.is_empty(),
+                            parts.is_padding(at),
+                            "byte {at}: {flaws:?}"
+                        );
                         assert!(flaws.iter().all(|flaw| flaw.location().is_some()));
                     }
                     Err(error) => {
@@ -395,41 +350,12 @@ mod tests {
     }
 
     #[test]
-    fn no_truncated_or_lengthened_file_opens() {
-        let good = build(&small(false)).0.content(NAME).unwrap();
-        for len in 0..good.len() {
-            assert_eq!(open(&good[..len]).unwrap_err().kind(), ErrorKind::Corrupted);
-        }
-        for more in [1, 8, 64, 4_096] {
-            let long = [&good[..], &vec![0; more]].concat();
-            assert_eq!(open(&long).unwrap_err().kind(), ErrorKind::Corrupted);
-        }
-        let behind = [&good[..], &good].concat();
-        assert!(open(&behind).is_err());
-    }
-
-    #[test]
     fn hostile_directories_with_sound_checksums_are_refused() {
         let good = build(&small(false)).0.content(NAME).unwrap();
-        let refused = |change: &dyn Fn(&mut Directory, &mut Footer)| {
-            let (mut footer, mut directory) = directory(&good);
-            let mut content = good.clone();
-            let old_len = footer.directory_len;
-            change(&mut directory, &mut footer);
-            let lied = (footer.file_len != good.len() as u64).then_some(footer.file_len);
-            let (rows, offset) = (footer.rows, footer.directory_offset);
-            footer.directory_len = old_len;
-            seal(
-                &mut content,
-                directory,
-                Footer {
-                    rows,
-                    directory_offset: offset,
-                    ..footer
-                },
-                lied,
-            );
-            match open(&content) {
+        let refused = |change: &dyn Fn(&mut Parts<Kind>)| {
+            let mut parts = Parts::of(&good);
+            change(&mut parts);
+            match open(&parts.seal()) {
                 Ok(segment) => {
                     read_everything(&segment);
                     false
@@ -437,42 +363,37 @@ mod tests {
                 Err(error) => error.kind() == ErrorKind::Corrupted,
             }
         };
-        assert!(!refused(&|_, _| {}), "the control opens");
-        for huge in [u64::MAX, u64::MAX - 63, 1 << 63, 1 << 40, good.len() as u64] {
-            for section in 0..9 {
-                assert!(refused(&|d, _| d.sections[section].len = huge));
-                assert!(refused(&|d, _| d.sections[section].offset = huge & !63));
-                assert!(refused(&|d, _| d.sections[section].table_offset = huge));
-            }
-            assert!(refused(&|_, f| f.directory_offset = huge));
-            assert!(refused(&|_, f| f.file_len = huge ^ 1));
-        }
+        let vectors = |change: &dyn Fn(&mut Vec<VectorEntry>)| {
+            refused(&|parts| {
+                let rows = *parts.rows();
+                let mut vectors = decode_vectors(parts.extra(), rows).unwrap();
+                change(&mut vectors);
+                *parts.extra() = encode_vectors(&vectors);
+            })
+        };
+        assert!(!refused(&|_| {}) && !vectors(&|_| {}), "the control opens");
         for rows in [0, 1, 8, 10, u32::MAX - 1, u32::MAX] {
-            assert!(refused(&|_, f| f.rows = rows), "{rows} rows");
+            assert!(refused(&|parts| *parts.rows() = rows), "{rows} rows");
         }
-        assert!(refused(&|d, _| d.sections[1].offset = d.sections[0].offset));
-        assert!(refused(&|d, _| d.sections[1].kind = d.sections[0].kind));
-        assert!(refused(&|d, _| d.sections.swap(0, 1)));
-        assert!(refused(&|d, _| d.sections.truncate(3)));
-        assert!(refused(&|d, _| d.vectors[0].dimensions = 4));
-        assert!(refused(&|d, _| d.vectors[0].dimensions = 0));
-        assert!(refused(&|d, _| d.vectors[0].dimensions = u32::MAX));
-        assert!(refused(&|d, _| d.vectors[0].count -= 1));
-        assert!(refused(&|d, _| d.vectors[1].count = 0));
-        assert!(refused(&|d, _| d.vectors[1].number = d.vectors[0].number));
-        assert!(refused(&|d, _| d.vectors[1].number = 99));
-        assert!(refused(&|d, _| d.vectors = vec![d.vectors[0]; 100_000]));
+        assert!(vectors(&|v| v[0].dimensions = 4));
+        assert!(vectors(&|v| v[0].dimensions = 0));
+        assert!(vectors(&|v| v[0].dimensions = u32::MAX));
+        assert!(vectors(&|v| v[0].count -= 1));
+        assert!(vectors(&|v| v[1].count = 0));
+        assert!(vectors(&|v| v[1].number = v[0].number));
+        assert!(vectors(&|v| v[1].number = 99));
+        assert!(vectors(&|v| *v = vec![v[0]; 100_000]));
+        assert!(refused(&|parts| parts.extra().truncate(23)));
     }
 
     #[test]
     fn opening_reads_no_section_and_damage_stays_where_it_is() {
         let model = small(true);
         let mut content = build(&model).0.content(NAME).unwrap();
-        let (_, directory) = directory(&content);
-        for section in &directory.sections {
-            if section.kind != Kind::Vector {
-                content[section.offset as usize] ^= 1;
-                content[section.table_offset as usize] ^= 1;
+        for (kind, bytes, table) in Parts::<Kind>::of(&content).sections() {
+            if kind != Kind::Vector {
+                content[bytes.start] ^= 1;
+                content[table] ^= 1;
             }
         }
         let segment = open(&content).unwrap();

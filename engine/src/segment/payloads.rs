@@ -12,13 +12,12 @@
 //! or one payload that is larger. Nothing is parsed before its unit was found whole.
 
 use super::{
-    format::Kind,
-    output::Output,
-    sections::{SectionId, Sections},
+    format::{Kind, Output, Sections},
     writer::Source,
 };
 use crate::{
     codec::{put_u32, put_u64},
+    container::SectionId,
     error::{Error, Result},
     options::Limits,
     payload::Payload,

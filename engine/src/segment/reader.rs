@@ -5,16 +5,16 @@
 //! question. Rows beyond the last have no id, vector or payload: they are refused as invalid.
 
 use super::{
-    format::{CHUNK, Kind},
+    format::{Kind, Sections, decode_vectors},
     ids::Ids,
     payloads::{PayloadReader, Payloads},
-    sections::{SectionId, Sections},
     vectors::Vectors,
 };
 #[cfg(test)]
 use crate::payload::Payload;
 use crate::{
     cancel::Cancel,
+    container::SectionId,
     error::{Error, Result},
     expiry::Expiry,
     id::PointId,
@@ -36,8 +36,10 @@ pub(crate) struct Segment {
 impl Segment {
     /// Opens the segment `name`.
     pub(crate) fn open(vfs: &dyn Vfs, name: &str) -> Result<Self> {
-        let (sections, vectors) = Sections::open(vfs, name)?;
-        let vectors = vectors.into_iter();
+        let sections = Sections::open(vfs, name)?;
+        let vectors = decode_vectors(sections.extra(), sections.rows)
+            .map_err(|error| sections.corrupted_directory(error))?
+            .into_iter();
         Ok(Self {
             ids: Ids::open(&sections)?,
             vectors: vectors
@@ -123,10 +125,7 @@ impl Segment {
     /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
     /// what is free of such, what contradicts the rest.
     pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
-        let mut flaws = Vec::new();
-        for id in self.sections.ids() {
-            self.verify_chunks(id, cancel, &mut flaws)?;
-        }
+        let mut flaws = self.sections.verify(cancel)?;
         // What was damaged would be reported again for every row that it is needed for.
         if !flaws.is_empty() {
             return Ok(flaws);
@@ -141,14 +140,6 @@ impl Segment {
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)
-    }
-
-    fn verify_chunks(&self, id: SectionId, cancel: &Cancel, flaws: &mut Vec<Error>) -> Result<()> {
-        for chunk in 0..self.sections.len(id).div_ceil(CHUNK) {
-            cancel.check()?;
-            flaws.extend(self.sections.check_chunk(id, chunk).err());
-        }
-        Ok(())
     }
 
     fn vectors(&self, number: u32) -> Option<&Vectors> {

@@ -4,12 +4,13 @@
 //! pass over the file. Where some rows have none, a second section says which vector is a row's.
 
 use super::{
-    format::{Kind, NO_PLACE, VectorEntry},
-    output::Output,
-    sections::{SectionId, Sections},
+    format::{Kind, NO_PLACE, Output, Sections, VectorEntry},
     writer::{Source, VectorShape},
 };
-use crate::error::{Error, Result};
+use crate::{
+    container::SectionId,
+    error::{Error, Result},
+};
 use std::ops::Range;
 
 /// How many bytes a scan asks to be checked at once.

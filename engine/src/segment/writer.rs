@@ -5,9 +5,8 @@
 //! vectors and payloads. The directory is the caller's to sync.
 
 use super::{
-    format::{Kind, MAX_ROWS},
+    format::{Kind, MAX_ROWS, Output, encode_vectors},
     ids::write_ids,
-    output::Output,
     payloads::write_payloads,
     vectors::write_vector,
 };
@@ -97,7 +96,7 @@ fn write_sections(
     }
     write_payloads(&mut output, source)?;
     let first_expiry = write_expiries(&mut output, source)?;
-    let bytes = output.finish(source.rows(), vectors)?;
+    let bytes = output.finish(source.rows(), encode_vectors(&vectors))?;
     Ok((bytes, first_expiry))
 }
 

@@ -5,13 +5,13 @@
 //! the directory.
 
 use super::format::{
-    CHUNK, Directory, Footer, Kind, SectionEntry, VectorEntry, aligned, directory_sum,
+    CHUNK, Directory, FOOTER, Footer, SectionEntry, SectionKind, aligned, directory_sum,
 };
 use crate::{
     cancel::Cancel,
     codec::{
         checksum,
-        header::{FILE_HEADER, FileHeader, FileKind},
+        header::{FILE_HEADER, FileHeader},
         put_u32,
     },
     error::{Error, Result},
@@ -22,30 +22,31 @@ use std::sync::Arc;
 /// How much is written at once: whole chunks, so that each lies in one buffer.
 const BUFFER: usize = 64 * CHUNK;
 
-/// A segment file being written.
-pub(super) struct Output<'a> {
+/// A file being written, whose sections are of the kinds `K`.
+pub(crate) struct Output<'a, K> {
     file: Arc<dyn VfsFile>,
     name: &'a str,
     cancel: &'a Cancel,
-    pub(super) file_id: u64,
+    pub(crate) file_id: u64,
     /// What of the open section was not written yet.
     buffer: Vec<u8>,
     /// Where the buffer belongs.
     at: u64,
-    sections: Vec<SectionEntry>,
+    sections: Vec<SectionEntry<K>>,
     /// The checksum of every chunk so far.
     tables: Vec<Vec<u32>>,
 }
 
-impl<'a> Output<'a> {
-    pub(super) fn new(
+impl<'a, K: SectionKind> Output<'a, K> {
+    /// Starts the new and empty `file` of this `name`.
+    pub(crate) fn new(
         file: Arc<dyn VfsFile>,
         name: &'a str,
         file_id: u64,
         cancel: &'a Cancel,
     ) -> Result<Self> {
         let header = FileHeader {
-            kind: FileKind::Segment,
+            kind: K::FILE,
             file_id,
         };
         let mut output = Self {
@@ -62,8 +63,8 @@ impl<'a> Output<'a> {
         Ok(output)
     }
 
-    /// Starts a section, which ends where the next one starts.
-    pub(super) fn begin(&mut self, kind: Kind, number: u32) -> Result<()> {
+    /// Starts the section `number` of its kind, which ends where the next one starts.
+    pub(crate) fn begin(&mut self, kind: K, number: u32) -> Result<()> {
         self.end()?;
         let offset = aligned(self.at).ok_or_else(too_large)?;
         let padding = [0; 64];
@@ -81,12 +82,12 @@ impl<'a> Output<'a> {
     }
 
     /// Whether to go on, asked at every row and answered at some, and at every write.
-    pub(super) fn check_at(&self, row: u32) -> Result<()> {
+    pub(crate) fn check_at(&self, row: u32) -> Result<()> {
         self.cancel.check_at(row)
     }
 
     /// Adds to the open section.
-    pub(super) fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub(crate) fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let room = BUFFER - self.buffer.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -99,8 +100,9 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Ends the file and syncs it. Gives its length.
-    pub(super) fn finish(mut self, rows: u32, vectors: Vec<VectorEntry>) -> Result<u64> {
+    /// Ends the file and syncs it. `extra` is the owner's own, kept in the directory. Gives the
+    /// length of the file; its name is the caller's to make durable.
+    pub(crate) fn finish(mut self, rows: u32, extra: Vec<u8>) -> Result<u64> {
         self.end()?;
         for (section, table) in self.sections.iter_mut().zip(&self.tables) {
             let mut bytes = Vec::with_capacity(table.len() * 4);
@@ -110,7 +112,7 @@ impl<'a> Output<'a> {
             write(&*self.file, self.name, &mut self.at, &bytes)?;
         }
         let directory = Directory {
-            vectors,
+            extra,
             sections: std::mem::take(&mut self.sections),
         }
         .encode();
@@ -120,12 +122,12 @@ impl<'a> Output<'a> {
             directory_sum: directory_sum(&directory, self.file_id),
             rows,
             file_id: self.file_id,
-            file_len: self.at + (directory.len() + super::format::FOOTER) as u64,
+            file_len: self.at + (directory.len() + FOOTER) as u64,
         };
         self.write(&directory)?;
         self.write(&footer.encode())?;
         debug_assert_eq!(self.at, footer.file_len);
-        debug_assert!(Directory::decode(&directory, &footer).is_ok());
+        debug_assert!(Directory::<K>::decode(&directory, &footer).is_ok());
         self.cancel.check()?;
         self.file
             .sync()
@@ -169,5 +171,5 @@ fn write(file: &dyn VfsFile, name: &str, at: &mut u64, bytes: &[u8]) -> Result<(
 }
 
 fn too_large() -> Error {
-    Error::invalid("a segment is larger than a file can be")
+    Error::invalid("sections are larger than a file can be")
 }

@@ -10,7 +10,8 @@ use amphora::{
 };
 use amphora_tests::{
     failing::{MAY_BE_FOUND, run_with},
-    faults::{EINTR, EIO, ENOSPC, Fault, FaultyVfs, How, Kind},
+    faults::{EINTR, EIO, ENOSPC, Fault, FaultyVfs, How},
+    layer::Kind,
     workload::{Change, Model, open, point, script, start},
 };
 use futures::{executor::block_on, future::join_all};

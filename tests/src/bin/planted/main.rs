@@ -108,7 +108,7 @@ fn control(seed: u64) -> bool {
 }
 
 fn disk_without_fault() -> PlantedVfs {
-    PlantedVfs::new(MemoryVfs::recording(), plants::Fault::None, 0)
+    disk::plant(MemoryVfs::recording(), plants::Fault::None, 0)
 }
 
 fn all(seed: u64) -> Vec<Verdict> {
@@ -138,11 +138,11 @@ fn judge(plant: &Plant, seed: u64) -> Verdict {
         let mut acted = false;
         let mut caught = false;
         for (name, oracle) in ORACLES {
-            let disk = PlantedVfs::new(MemoryVfs::recording(), plant.fault, place);
+            let disk = disk::plant(MemoryVfs::recording(), plant.fault, place);
             let planted = disk.clone();
             let result = watched(DEADLINE, move || oracle(&planted, seed));
-            acted |= disk.has_acted();
-            if result.is_err() && disk.has_acted() {
+            acted |= disk.layer().has_acted();
+            if result.is_err() && disk.layer().has_acted() {
                 verdict.by.insert(name);
                 caught = true;
             }
@@ -171,7 +171,11 @@ fn steps() -> Vec<Step> {
 }
 
 fn recorded(disk: &PlantedVfs) -> Result<Run, Failure> {
-    Run::on_empty(disk.record(), &FaultyVfs::new(disk.clone()), &steps())
+    Run::on_empty(
+        disk.layer().record(),
+        &FaultyVfs::new(disk.clone()),
+        &steps(),
+    )
 }
 
 /// What a loss of power leaves must be a state of the run. Whether the run itself went well is
@@ -193,6 +197,6 @@ fn power_loss(disk: &PlantedVfs, seed: u64) -> Result<(), Failure> {
 
 /// What was acknowledged is there when the run is over, and at a loss of power then.
 fn faults(disk: &PlantedVfs, _: u64) -> Result<(), Failure> {
-    let record = disk.record().clone();
+    let record = disk.layer().record().clone();
     Attempt::on(FaultyVfs::new(disk.clone()), Some(record)).run(&steps())
 }

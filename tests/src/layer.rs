@@ -39,6 +39,26 @@ pub enum Kind {
     Sync,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Create,
+        Self::Open,
+        Self::OpenRead,
+        Self::Rename,
+        Self::Remove,
+        Self::List,
+        Self::SyncDir,
+        Self::Lock,
+        Self::Link,
+        Self::Len,
+        Self::Read,
+        Self::Map,
+        Self::Write,
+        Self::Sync,
+    ];
+}
+
 /// What is different about a disk. Each method may make the call, or do something else in place of
 /// it; by default it makes it.
 pub trait Layer: fmt::Debug + Send + Sync + Sized + 'static {

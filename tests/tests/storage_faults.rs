@@ -27,7 +27,8 @@ fn fail_each(how: How, lasting: bool) {
             lasting,
             how,
         };
-        if !run_with(fault, &script()).unwrap_or_else(|failure| panic!("{failure}")) {
+        let failed = run_with(fault, &script()).unwrap_or_else(|failure| panic!("{failure}"));
+        if failed.is_none() {
             break;
         }
         calls += 1;

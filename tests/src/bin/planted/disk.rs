@@ -1,6 +1,9 @@
 //! A directory that breaks one promise, before a directory in memory that keeps its own.
 
-use super::plants::Fault;
+use super::{
+    plants::Fault,
+    rewrite::{self, FILE_ID},
+};
 use amphora::vfs::{Map, MemoryVfs, Vfs, VfsFile};
 use amphora_tests::layer::{Kind, Layer, Layered, LayeredFile};
 use std::{
@@ -142,6 +145,8 @@ impl Planted {
 #[derive(Debug, Default)]
 pub(crate) struct OpenFile {
     number: u64,
+    /// The name under which it was opened.
+    name: String,
     /// It was created, and never synced.
     new: AtomicBool,
 }
@@ -174,6 +179,7 @@ impl Layer for Planted {
         }
         OpenFile {
             number: *state.files.entry(name.to_owned()).or_insert(number),
+            name: name.to_owned(),
             new: AtomicBool::new(new),
         }
     }
@@ -289,6 +295,9 @@ impl Layer for Planted {
             flipped[bytes.len() / 2] ^= 16;
             return file.below.write_all_at(&flipped, offset);
         }
+        if let Some(rewritten) = self.rewritten(file, bytes)? {
+            return file.below.write_all_at(&rewritten, offset);
+        }
         if self.is(Fault::PageZeroed, false) {
             let before = offset % PAGE;
             let zeros = vec![0; before as usize];
@@ -354,6 +363,24 @@ impl Layer for Planted {
 type PlantedFile = LayeredFile<Planted>;
 
 impl Planted {
+    /// What an engine with this fault would write in place of `bytes`.
+    fn rewritten(&self, file: &PlantedFile, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let name = &file.own.name;
+        let rewritten = match self.fault {
+            Fault::BatchHalved if name.starts_with("wal-") => {
+                let mut file_id = [0; 8];
+                file_id.copy_from_slice(&there(file, FILE_ID, 8)?.bytes);
+                rewrite::without_deletes(bytes, u64::from_le_bytes(file_id))
+            }
+            Fault::SnapshotIncomplete if name.starts_with("manifest-") => {
+                rewrite::without_segment(bytes)
+            }
+            _ => None,
+        };
+        let lasting = self.fault == Fault::SnapshotIncomplete;
+        Ok(rewritten.filter(|_| self.is(self.fault, lasting)))
+    }
+
     /// Makes durable the first half of each write since the last sync.
     fn sync_half(&self, file: &PlantedFile) -> io::Result<()> {
         let replaced = std::mem::take(&mut self.state().replaced);
@@ -378,7 +405,9 @@ fn there(file: &PlantedFile, offset: u64, len: usize) -> io::Result<Piece> {
     let mut bytes = vec![0; len];
     let known = file.below.len()?.saturating_sub(offset).min(len as u64);
     let known = &mut bytes[..known as usize];
-    file.below.read_exact_at(known, offset)?;
+    if !known.is_empty() {
+        file.below.read_exact_at(known, offset)?;
+    }
     Ok(Piece {
         file: file.own.number,
         offset,

@@ -7,6 +7,7 @@
 
 mod disk;
 mod plants;
+mod rewrite;
 
 use amphora::vfs::{Loss, MemoryVfs};
 use amphora_tests::{
@@ -15,7 +16,7 @@ use amphora_tests::{
     power_loss::{Failure, Image, Run},
     report::Figure,
     settings::Settings,
-    workload::{Step, script},
+    workload::{Change, Step, point, script},
 };
 use disk::PlantedVfs;
 use plants::{NOT_COVERED, PLANTS, Plant};
@@ -40,7 +41,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The places where each fault is planted: at the first call of its kind, the second and so on.
 const PLACES: u64 = 8;
 /// The quick figures plant at least so many.
-const PLANTED: f64 = 15.0;
+const PLANTED: f64 = 26.0;
 
 fn main() -> ExitCode {
     let settings = match Settings::read(HELP) {
@@ -161,12 +162,21 @@ const ORACLES: [(&str, Oracle); 3] = [
     ("faults", faults),
 ];
 
-/// A part of the fixed script that merges and opens the database again twice.
+/// A part of the fixed script that reads back its first log, merges, and goes back to a snapshot
+/// whose newest writes, a batch over collections, are in the log.
 fn steps() -> Vec<Step> {
+    let points = (50..52).map(|id| point(id, 50, 20)).collect();
+    let batch = Change::Batch(vec![
+        Change::Upsert("docs", points),
+        Change::Delete("notes", vec!["north".into()]),
+    ]);
     let mut steps: Vec<Step> = script().into_iter().take(6).collect();
-    steps.extend([Step::Optimize, Step::Reopen]);
+    steps.extend([Step::Reopen, Step::Optimize, Step::Reopen]);
+    steps.extend([batch, Change::Snapshot("kept")].map(Step::Write));
     steps.extend(script().into_iter().skip(10).take(3));
     steps.extend([Step::Optimize, Step::Reopen]);
+    steps.extend([Step::Write(Change::Restore("kept")), Step::Reopen]);
+    steps.push(Step::Write(Change::Forget("kept")));
     steps
 }
 

@@ -6,8 +6,9 @@
 
 use crate::{
     faults::{Fault, FaultyVfs},
+    layer::Kind,
     opening,
-    power_loss::{Failure, Wrong},
+    power_loss::{Failure, Image, Wrong},
     workload::{Change, Model, Step, coda, open, start},
 };
 use amphora::{
@@ -166,6 +167,9 @@ impl Attempt {
     }
 
     fn acknowledged(&mut self, change: &Change) {
+        if self.unknown.is_empty() && self.remains.is_empty() {
+            return self.model.apply(change);
+        }
         let before = self.model.clone();
         self.model.apply(change);
         // What may have been left of earlier ones was taken back first, unless this came to nothing
@@ -303,13 +307,11 @@ impl Attempt {
         record.iter().for_each(|call| model.apply(call));
         let seed = record.len() as u64;
         let random = [seed, !seed].map(Loss::Random);
-        for loss in [Loss::All, Loss::Nothing, Loss::Zeros]
-            .iter()
-            .chain(&random)
-        {
-            let place = format!("power lost at the end, {loss:?}");
+        let losses = [Loss::All, Loss::Nothing, Loss::Zeros].into_iter();
+        for image in Image::distinct(&model, losses.chain(random)) {
+            let place = format!("power lost at the end, {:?}", image.loss);
             let not_opened = |error| Failure::new(Wrong::NotOpened, error).at(&place);
-            let db = open(model.image(*loss)).map_err(not_opened)?;
+            let db = open(image.directory()).map_err(not_opened)?;
             let found = Model::read(&db).map_err(not_opened)?;
             self.check(&found).map_err(|failure| failure.at(&place))?;
             let closed = db.close().wait();
@@ -336,18 +338,19 @@ fn patiently(mut answer: amphora::Result<()>, again: impl Fn() -> amphora::Resul
     Ok(())
 }
 
-/// Runs a script on a disk with one fault. Says whether the run got as far as that.
+/// Runs a script on a disk with one fault. Gives the first call that failed, if the run got as far
+/// as that.
 ///
 /// # Errors
 /// What did not hold.
-pub fn run_with(fault: Fault, steps: &[Step]) -> Checked<bool> {
+pub fn run_with(fault: Fault, steps: &[Step]) -> Checked<Option<Kind>> {
     let memory = MemoryVfs::recording();
     let disk = FaultyVfs::new(memory.clone());
     disk.fail(fault);
     // Healing forgets the fault, not what it did.
     let result = Attempt::on(disk.clone(), Some(memory)).run(steps);
     result.map_err(|failure| failure.at(format_args!("{fault:?}")))?;
-    Ok(!disk.failed().is_empty())
+    Ok(disk.failed().first().copied())
 }
 
 /// Calls `act` on a thread of its own, which may neither panic nor take longer than `deadline`.

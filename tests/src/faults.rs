@@ -3,41 +3,14 @@
 //! It stands before another [`Vfs`] and hands on what it does not fail. A failed sync does not
 //! reach that one, so that what was not synced stays so; a short write reaches it in part.
 
-use amphora::vfs::{Vfs, VfsFile};
+use crate::layer::{Kind, Layer, Layered, LayeredFile};
+use amphora::vfs::Vfs;
 use std::{
-    any::Any,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
-
-/// What a directory or a file is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Create a file.
-    Create,
-    /// Open a file.
-    Open,
-    /// Rename a file.
-    Rename,
-    /// Remove a file.
-    Remove,
-    /// List the files.
-    List,
-    /// Make names durable.
-    SyncDir,
-    /// Lock the directory.
-    Lock,
-    /// Ask a file for its length.
-    Len,
-    /// Read from a file.
-    Read,
-    /// Write to a file.
-    Write,
-    /// Make a file durable.
-    Sync,
-}
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +23,15 @@ pub enum How {
     /// It says that it was done, and nothing was: a sync that is skipped, a write that is lost.
     /// Calls that answer with more than that are not skipped.
     Skip,
+}
+
+impl How {
+    fn answer(self) -> io::Result<()> {
+        match self {
+            Self::Skip => Ok(()),
+            Self::Error(code) | Self::Short(code) => Err(io::Error::from_raw_os_error(code)),
+        }
+    }
 }
 
 /// The disk reports an error.
@@ -73,11 +55,11 @@ pub struct Fault {
 }
 
 /// A directory that fails on demand. Clones are the same directory.
-#[derive(Clone, Debug)]
-pub struct FaultyVfs {
-    inner: Arc<dyn Vfs>,
-    plan: Arc<Mutex<Plan>>,
-}
+pub type FaultyVfs = Layered<Faults>;
+
+/// What fails, and what was seen.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Plan>);
 
 #[derive(Debug, Default)]
 struct Plan {
@@ -90,12 +72,9 @@ struct Plan {
 }
 
 impl FaultyVfs {
-    /// Before `inner`, without a fault.
-    pub fn new(inner: impl Vfs + 'static) -> Self {
-        Self {
-            inner: Arc::new(inner),
-            plan: Arc::default(),
-        }
+    /// Before `below`, without a fault.
+    pub fn new(below: impl Vfs + 'static) -> Self {
+        Self::on(below, Faults::default())
     }
 
     /// Fails calls from now on, in place of an earlier fault.
@@ -129,11 +108,17 @@ impl FaultyVfs {
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+        self.layer().plan()
+    }
+}
+
+impl Faults {
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a call, and says how it fails if it does.
-    fn call(&self, kind: Kind) -> Option<How> {
+    fn note(&self, kind: Kind) -> Option<How> {
         let mut plan = self.plan();
         plan.calls.push(kind);
         let fault = plan.fault?;
@@ -152,99 +137,35 @@ impl FaultyVfs {
             how => Some(how),
         }
     }
+}
 
-    /// Makes a call that answers nothing, unless it fails.
-    fn act(&self, kind: Kind, act: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        match self.call(kind) {
-            None => act(),
-            Some(How::Skip) => Ok(()),
-            Some(How::Error(code) | How::Short(code)) => Err(io::Error::from_raw_os_error(code)),
+impl Layer for Faults {
+    type File = ();
+
+    fn call<T>(&self, kind: Kind, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.note(kind).map_or(Ok(()), How::answer)?;
+        make()
+    }
+
+    fn act(&self, kind: Kind, make: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.note(kind).map_or_else(make, How::answer)
+    }
+
+    fn write(&self, file: &LayeredFile<Self>, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Some(how) = self.note(Kind::Write) else {
+            return file.below.write_all_at(bytes, offset);
+        };
+        if let How::Short(_) = how {
+            file.below.write_all_at(&bytes[..bytes.len() / 2], offset)?;
         }
+        how.answer()
     }
 
-    /// Before a call that answers something.
-    fn check(&self, kind: Kind) -> io::Result<()> {
-        self.act(kind, || Ok(()))
-    }
-
-    fn file(&self, inner: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
-        let vfs = self.clone();
-        Arc::new(FaultyFile { vfs, inner })
-    }
-}
-
-impl Vfs for FaultyVfs {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.check(Kind::Create)?;
-        Ok(self.file(self.inner.create(name)?))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.check(Kind::Open)?;
-        Ok(self.file(self.inner.open(name)?))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.act(Kind::Rename, || self.inner.rename(from, to))
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.act(Kind::Remove, || self.inner.remove(name))
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.check(Kind::List)?;
-        self.inner.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.act(Kind::SyncDir, || self.inner.sync_dir())
-    }
-
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        self.check(Kind::Lock)?;
-        self.inner.lock()
-    }
-
-    fn unique(&self) -> u64 {
-        self.inner.unique()
-    }
-}
-
-#[derive(Debug)]
-struct FaultyFile {
-    vfs: FaultyVfs,
-    inner: Arc<dyn VfsFile>,
-}
-
-impl VfsFile for FaultyFile {
-    fn len(&self) -> io::Result<u64> {
-        self.vfs.check(Kind::Len)?;
-        self.inner.len()
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.vfs.check(Kind::Read)?;
-        self.inner.read_exact_at(buffer, offset)
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        match self.vfs.call(Kind::Write) {
-            None => self.inner.write_all_at(bytes, offset),
-            Some(How::Skip) => Ok(()),
-            Some(How::Error(code)) => Err(io::Error::from_raw_os_error(code)),
-            Some(How::Short(code)) => {
-                self.inner.write_all_at(&bytes[..bytes.len() / 2], offset)?;
-                Err(io::Error::from_raw_os_error(code))
-            }
-        }
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        let takes = self.vfs.plan().sync_takes;
+    fn sync(&self, file: &LayeredFile<Self>) -> io::Result<()> {
+        let takes = self.plan().sync_takes;
         if !takes.is_zero() {
             thread::sleep(takes);
         }
-        self.vfs.act(Kind::Sync, || self.inner.sync())
+        self.act(Kind::Sync, || file.below.sync())
     }
 }

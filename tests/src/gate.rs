@@ -1,8 +1,8 @@
 //! A gate that holds up whoever comes to it until a test opens it: a job, or a disk that hangs.
 
-use amphora::vfs::{Vfs, VfsFile};
+use crate::layer::{Kind, Layer, Layered};
+use amphora::vfs::Vfs;
 use std::{
-    any::Any,
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -95,82 +95,22 @@ impl Drop for OpenedAtEnd {
 }
 
 /// A directory whose syncs go through a gate: shut, it is a disk that hangs.
-#[derive(Debug)]
-pub struct GatedVfs<V> {
-    inner: V,
-    gate: Gate,
+pub type GatedVfs = Layered<Gate>;
+
+impl GatedVfs {
+    /// The directory `below` behind `gate`.
+    pub fn new(below: impl Vfs + 'static, gate: &Gate) -> Self {
+        Self::on(below, gate.clone())
+    }
 }
 
-impl<V: Vfs> GatedVfs<V> {
-    /// The directory `inner` behind `gate`.
-    pub fn new(inner: V, gate: &Gate) -> Self {
-        Self {
-            inner,
-            gate: gate.clone(),
+impl Layer for Gate {
+    type File = ();
+
+    fn call<T>(&self, kind: Kind, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if kind == Kind::Sync {
+            self.pass();
         }
-    }
-
-    fn gated(&self, file: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
-        let gate = self.gate.clone();
-        Arc::new(GatedFile { file, gate })
-    }
-}
-
-impl<V: Vfs> Vfs for GatedVfs<V> {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        Ok(self.gated(self.inner.create(name)?))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        Ok(self.gated(self.inner.open(name)?))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.inner.remove(name)
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.inner.list()
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.inner.sync_dir()
-    }
-
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        self.inner.lock()
-    }
-
-    fn unique(&self) -> u64 {
-        self.inner.unique()
-    }
-}
-
-#[derive(Debug)]
-struct GatedFile {
-    file: Arc<dyn VfsFile>,
-    gate: Gate,
-}
-
-impl VfsFile for GatedFile {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.gate.pass();
-        self.file.sync()
+        make()
     }
 }

@@ -1,10 +1,12 @@
 //! What the tests and benches of Amphora share: real data, runtimes, counters, figures.
 
+pub mod child;
 pub mod count;
 pub mod data;
 pub mod failing;
 pub mod faults;
 pub mod gate;
+pub mod layer;
 pub mod opening;
 pub mod power_loss;
 pub mod process;

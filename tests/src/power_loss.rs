@@ -289,8 +289,8 @@ impl Run {
     /// # Errors
     /// What is wrong with what is left.
     pub fn lost_power(&self, prefix: usize, image: Image, steps: &[Step]) -> Result<Self, Failure> {
-        let Image { loss, left } = image;
-        self.go_on(prefix, &left.directory(), left, steps)
+        let (vfs, Image { loss, left }) = (image.directory(), image);
+        self.go_on(prefix, &vfs, left, steps)
             .map_err(|failure| failure.at(format_args!("power lost after call {prefix}, {loss:?}")))
     }
 
@@ -332,6 +332,12 @@ impl Image {
     pub fn new(model: &CrashModel, loss: Loss) -> Self {
         let left = model.after(loss);
         Self { loss, left }
+    }
+
+    /// A directory that holds it.
+    #[must_use]
+    pub fn directory(&self) -> MemoryVfs {
+        self.left.directory()
     }
 
     /// Those of `losses` that leave different things.

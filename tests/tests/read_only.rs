@@ -4,10 +4,10 @@
 use amphora::{
     Collection, Database, Durability, Error, ErrorKind, Metric, Options, Point, Query, Result,
     Schema, Vector,
-    vfs::{DiskVfs, MemoryVfs, Vfs, VfsFile},
+    vfs::{DiskVfs, MemoryVfs, Vfs},
 };
+use amphora_tests::layer::{Kind, Layer, Layered};
 use std::{
-    any::Any,
     collections::BTreeMap,
     fs, io,
     path::Path,
@@ -80,37 +80,21 @@ fn writes_are_refused(db: &Database) {
 
 /// A directory that can be read, and nothing else.
 #[derive(Debug)]
-struct Medium<V>(V);
+struct ReadOnly;
 
-fn no_writes<T>() -> io::Result<T> {
-    Err(io::ErrorKind::ReadOnlyFilesystem.into())
+impl Layer for ReadOnly {
+    type File = ();
+
+    fn call<T>(&self, kind: Kind, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match kind {
+            Kind::OpenRead | Kind::List | Kind::Len | Kind::Read | Kind::Map => make(),
+            _ => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+        }
+    }
 }
 
-impl<V: Vfs> Vfs for Medium<V> {
-    fn create(&self, _: &str) -> io::Result<Arc<dyn VfsFile>> {
-        no_writes()
-    }
-    fn open(&self, _: &str) -> io::Result<Arc<dyn VfsFile>> {
-        no_writes()
-    }
-    fn open_read(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.0.open_read(name)
-    }
-    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
-        no_writes()
-    }
-    fn remove(&self, _: &str) -> io::Result<()> {
-        no_writes()
-    }
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.0.list()
-    }
-    fn sync_dir(&self) -> io::Result<()> {
-        no_writes()
-    }
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        no_writes()
-    }
+fn medium(vfs: impl Vfs + 'static) -> Layered<ReadOnly> {
+    Layered::on(vfs, ReadOnly)
 }
 
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -127,12 +111,12 @@ fn beside_a_writer_it_sees_the_state_of_its_opening() {
     let vfs = MemoryVfs::new();
     let writer = open(vfs.clone(), Options::default()).unwrap();
     fill(&writer);
-    let reader = open(Medium(vfs.clone()), read_only()).unwrap();
+    let reader = open(medium(vfs.clone()), read_only()).unwrap();
     docs(&writer).delete([5]).wait().unwrap();
     writer.optimize().wait().unwrap();
     reads_all(&reader);
     writes_are_refused(&reader);
-    let later = open(Medium(vfs), read_only()).unwrap();
+    let later = open(medium(vfs), read_only()).unwrap();
     assert_eq!(docs(&later).count().wait().unwrap(), 18);
     reader.close().wait().unwrap();
     let error = docs(&later)
@@ -226,7 +210,7 @@ fn beside_a_busy_writer<V: Vfs + 'static>(vfs: impl Fn() -> V, least_points: u64
     let (mut openings, mut least) = (0, 0);
     while openings < 40 || least < least_points {
         least = docs(&writer).count().wait().unwrap();
-        let reader = open(Medium(vfs()), read_only()).unwrap();
+        let reader = open(medium(vfs()), read_only()).unwrap();
         let docs = docs(&reader);
         let count = docs.count().wait().unwrap();
         assert!(

@@ -10,7 +10,8 @@ use amphora::{
 };
 use amphora_tests::{
     failing::{MAY_BE_FOUND, run_with},
-    faults::{EINTR, EIO, ENOSPC, Fault, FaultyVfs, How, Kind},
+    faults::{EINTR, EIO, ENOSPC, Fault, FaultyVfs, How},
+    layer::Kind,
     workload::{Change, Model, open, point, script, start},
 };
 use futures::{executor::block_on, future::join_all};
@@ -26,7 +27,8 @@ fn fail_each(how: How, lasting: bool) {
             lasting,
             how,
         };
-        if !run_with(fault, &script()).unwrap_or_else(|failure| panic!("{failure}")) {
+        let failed = run_with(fault, &script()).unwrap_or_else(|failure| panic!("{failure}"));
+        if failed.is_none() {
             break;
         }
         calls += 1;

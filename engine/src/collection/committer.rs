@@ -21,6 +21,7 @@ use crate::{
     cancel::cancelled,
     error::{Error, ErrorKind, Result},
     executor::{block_on, block_on_until},
+    expiry::Expiry,
     id::{CollectionId, SeqNo},
     manifest::{CollectionFiles, LogEnd},
     options::{Durability, Limits},
@@ -89,6 +90,8 @@ pub(super) struct Staged {
     seq: SeqNo,
     change: Change,
     targets: Targets,
+    /// When it was checked.
+    now: Expiry,
     /// How many points an edit wrote or deleted.
     edited: Option<u64>,
     reply: Reply,
@@ -420,7 +423,8 @@ impl Committer {
         durability: Durability,
         reply: Reply,
     ) {
-        let targets = match self.check(&change) {
+        let now = self.state.clock().now();
+        let targets = match self.check(&change, now) {
             Ok(targets) => targets,
             Err(error) => return drop(reply.send(Err(error))),
         };
@@ -429,12 +433,13 @@ impl Committer {
             seq: self.wal.push(&body),
             change,
             targets,
+            now,
             edited,
             reply,
         });
     }
 
-    fn check(&self, change: &Change) -> Result<Targets> {
+    fn check(&self, change: &Change, now: Expiry) -> Result<Targets> {
         self.state.check_writable()?;
         if let Some(error) = self.upkeep.failure()
             && self.tables.memory_bytes() >= self.memtable_bytes
@@ -442,7 +447,7 @@ impl Committer {
             let full = "the memory for points is full, and could not be written to a segment";
             return Err(error.clone().context(full));
         }
-        self.tables.resolve(change)
+        self.tables.resolve(change, now)
     }
 
     /// Makes the group durable, shows it, and answers.
@@ -516,18 +521,13 @@ impl Committer {
         let mut touched: Vec<CollectionId> = Vec::new();
         let mut answers = Vec::with_capacity(self.staged.len());
         for staged in self.staged.drain(..) {
-            let Staged {
-                seq,
-                change,
-                targets,
-                edited,
-                reply,
-            } = staged;
-            last = seq;
+            last = staged.seq;
+            let (change, targets) = (staged.change, &staged.targets);
             touched.extend(change.parts().iter().filter_map(Change::collection));
-            let applied = self.tables.apply(&self.state, seq, change, &targets);
-            let applied = applied.map(|applied| edited.map_or(applied, Applied::Changed));
-            answers.push((reply, applied));
+            let tables = &mut self.tables;
+            let applied = tables.apply(&self.state, last, change, targets, staged.now);
+            let applied = applied.map(|applied| staged.edited.map_or(applied, Applied::Changed));
+            answers.push((staged.reply, applied));
         }
         touched.sort_unstable();
         touched.dedup();

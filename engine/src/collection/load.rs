@@ -240,14 +240,16 @@ pub(super) fn apply_logged(
     seq: SeqNo,
     change: Change,
 ) -> Result<()> {
+    // Nobody is told how many points were live.
+    let now = Expiry::BEGINNING;
     let targets = loop {
-        match tables.resolve(&change) {
+        match tables.resolve(&change, now) {
             // Read no more, a damaged segment has nothing to say.
             Err(error) if tables.set_unread(&error, applied) => {}
             targets => break targets?,
         }
     };
-    tables.apply(state, seq, change, &targets).map(drop)
+    tables.apply(state, seq, change, &targets, now).map(drop)
 }
 
 /// Reads the footers of all segments, and which of their rows have ended.

@@ -164,8 +164,7 @@ impl Collection {
         })
     }
 
-    /// Deletes points by their ids, and says how many there were, perhaps with those that expired a
-    /// moment ago.
+    /// Deletes points by their ids, and says how many there were.
     ///
     /// # Errors
     /// As [`upsert`](Self::upsert).

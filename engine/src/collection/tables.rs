@@ -57,8 +57,18 @@ pub(super) struct Expired {
     pub(super) next: Expiry,
 }
 
-/// For each id of a change the row of a segment in which it is live, if there is one.
-pub(super) type Targets = Vec<Option<(usize, u32)>>;
+/// For each id of a change the row of a segment that is its point, if there is one.
+pub(super) type Targets = Vec<Option<Target>>;
+
+/// A row of a segment that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// Its place among those of the collection.
+    segment: usize,
+    row: u32,
+    /// Never, unless one of the segment had come when this was found.
+    expiry: Expiry,
+}
 
 impl Tables {
     /// The number that the next collection gets.
@@ -108,12 +118,13 @@ impl Tables {
     }
 
     /// Whether a change can be applied once it is durable, and to which rows of segments: for a
-    /// batch those of its parts, one after another.
-    pub(super) fn resolve(&self, change: &Change) -> Result<Targets> {
+    /// batch those of its parts, one after another. The same `now` is to be given to
+    /// [`apply`](Self::apply).
+    pub(super) fn resolve(&self, change: &Change, now: Expiry) -> Result<Targets> {
         if let Change::Batch(parts) = change {
             let mut targets = Targets::new();
             for part in parts {
-                targets.extend(self.resolve(part)?);
+                targets.extend(self.resolve(part, now)?);
             }
             return Ok(targets);
         }
@@ -146,19 +157,21 @@ impl Tables {
             ));
         }
         match change {
-            Change::Upsert { records, .. } => table.targets(records.iter().map(|r| &r.id)),
-            Change::Delete { ids, .. } => table.targets(ids.iter()),
+            Change::Upsert { records, .. } => table.targets(records.iter().map(|r| &r.id), now),
+            Change::Delete { ids, .. } => table.targets(ids.iter(), now),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// Applies a change that is durable. Readers see it once it is published.
+    /// Applies a change that is durable. Readers see it once it is published. A delete counts the
+    /// points that had not expired `now`.
     pub(super) fn apply(
         &mut self,
         state: &State,
         seq: SeqNo,
         change: Change,
-        targets: &[Option<(usize, u32)>],
+        targets: &[Option<Target>],
+        now: Expiry,
     ) -> Result<Applied> {
         match change {
             Change::Create {
@@ -194,7 +207,8 @@ impl Tables {
                 let deleted = ids
                     .iter()
                     .zip(targets)
-                    .filter(|(id, target)| table.end(id, seq, **target))
+                    .filter_map(|(id, target)| table.end(id, seq, *target))
+                    .filter(|expiry| !expiry.has_come(now))
                     .count();
                 Ok(Applied::Changed(deleted as u64))
             }
@@ -221,7 +235,7 @@ impl Tables {
                 for part in parts {
                     let (targets, others) = rest.split_at(part.points().min(rest.len()));
                     rest = others;
-                    self.apply(state, seq, part, targets)?;
+                    self.apply(state, seq, part, targets, now)?;
                 }
                 Ok(Applied::Done)
             }
@@ -421,11 +435,11 @@ impl Table {
         &self.segments[damaged.map_or(0, |place| place + 1)..]
     }
 
-    fn targets<'a>(&self, ids: impl Iterator<Item = &'a PointId>) -> Result<Targets> {
-        ids.map(|id| self.target(id)).collect()
+    fn targets<'a>(&self, ids: impl Iterator<Item = &'a PointId>, now: Expiry) -> Result<Targets> {
+        ids.map(|id| self.target(id, now)).collect()
     }
 
-    fn target(&self, id: &PointId) -> Result<Option<(usize, u32)>> {
+    fn target(&self, id: &PointId, now: Expiry) -> Result<Option<Target>> {
         let in_memory = |memtable: &Memtable| memtable.knows(id);
         if in_memory(&self.active) || self.sealed.as_ref().is_some_and(in_memory) {
             return Ok(None);
@@ -434,32 +448,45 @@ impl Table {
             if let Some(segment) = placed.readable()
                 && let Some(row) = segment.find(id)?
             {
-                return Ok(Some((place, row)));
+                let expiry = match placed.next_expiry.has_come(now) {
+                    true => segment.segment.expiry(row)?,
+                    false => Expiry::NEVER,
+                };
+                return Ok(Some(Target {
+                    segment: place,
+                    row,
+                    expiry,
+                }));
             }
         }
         self.damage.clone().map_or(Ok(None), Err)
     }
 
-    fn upsert(&mut self, record: Record, seq: SeqNo, target: Option<(usize, u32)>) {
+    fn upsert(&mut self, record: Record, seq: SeqNo, target: Option<Target>) {
         let id = record.id.clone();
         if !self.active.upsert(record, seq) {
             self.end_below(&id, seq, target);
         }
     }
 
-    fn end(&mut self, id: &PointId, seq: SeqNo, target: Option<(usize, u32)>) -> bool {
-        self.active.delete(id, seq) || self.end_below(id, seq, target)
+    /// Ends a point, and gives when it would have expired. `None` when there is none.
+    fn end(&mut self, id: &PointId, seq: SeqNo, target: Option<Target>) -> Option<Expiry> {
+        let ended = self.active.delete(id, seq);
+        ended.or_else(|| self.end_below(id, seq, target))
     }
 
     /// Ends the row of a point that is not live in the active memtable.
-    fn end_below(&mut self, id: &PointId, seq: SeqNo, target: Option<(usize, u32)>) -> bool {
+    fn end_below(&mut self, id: &PointId, seq: SeqNo, target: Option<Target>) -> Option<Expiry> {
         let sealed = self.sealed.as_mut();
-        let ended = sealed.is_some_and(|sealed| sealed.delete(id, seq))
-            || target.is_some_and(|(place, row)| {
-                let segment = self.segments.get(place).and_then(Placed::readable);
-                segment.is_some_and(|segment| segment.deletes.end(row, seq))
+        let ended = sealed
+            .and_then(|sealed| sealed.delete(id, seq))
+            .or_else(|| {
+                let target = target?;
+                let segment = self.segments.get(target.segment)?.readable()?;
+                let ended = segment.deletes.end(target.row, seq);
+                ended.then_some(target.expiry)
             });
-        if !ended {
+        if ended.is_none() {
             self.segments.iter_mut().for_each(|p| p.miss(id, seq));
         }
         ended

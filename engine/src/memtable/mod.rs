@@ -175,27 +175,27 @@ impl Memtable {
         };
         let _ = block.rows[position].set(row);
         let before = self.index.enter(record.id, self.rows);
-        let replaced = before.is_some_and(|row| self.end(row, seq));
+        let replaced = before.is_some_and(|row| self.end(row, seq).is_some());
         self.live += u64::from(!replaced);
         self.rows += 1;
         replaced
     }
 
-    /// Deletes a point. False when there is none with this id.
-    pub(crate) fn delete(&mut self, id: &PointId, seq: SeqNo) -> bool {
-        let newest = self.index.newest(id, self.rows);
-        let deleted = newest.is_some_and(|row| self.end(row, seq));
-        self.live -= u64::from(deleted);
-        deleted
+    /// Deletes a point, and gives when it would have expired. `None` when there is none with this
+    /// id.
+    pub(crate) fn delete(&mut self, id: &PointId, seq: SeqNo) -> Option<Expiry> {
+        let newest = self.index.newest(id, self.rows)?;
+        let expiry = self.end(newest, seq)?.expiry;
+        self.live -= 1;
+        Some(expiry)
     }
 
-    /// Stamps a row. False when it had ended before.
-    fn end(&self, row: u32, seq: SeqNo) -> bool {
-        cell(&self.blocks, row).is_some_and(|row| {
-            row.ended
-                .compare_exchange(LIVE, seq.0, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
-        })
+    /// Stamps a row. `None` when it had ended before.
+    fn end(&self, row: u32, seq: SeqNo) -> Option<&Row> {
+        let row = cell(&self.blocks, row)?;
+        let ended = &row.ended;
+        let stamped = ended.compare_exchange(LIVE, seq.0, Ordering::AcqRel, Ordering::Relaxed);
+        stamped.is_ok().then_some(row)
     }
 
     /// The rows that ended after `seq`, with the number of the change that ended them.
@@ -415,7 +415,7 @@ mod tests {
                     model.insert(id.into(), seq as f32);
                 } else {
                     let deleted = memtable.delete(&id.into(), SeqNo(seq));
-                    prop_assert_eq!(deleted, model.remove(&id.into()).is_some());
+                    prop_assert_eq!(deleted.is_some(), model.remove(&id.into()).is_some());
                 }
                 views.push((memtable.view(SeqNo(seq)), model.clone()));
             }

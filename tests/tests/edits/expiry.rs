@@ -80,6 +80,29 @@ fn an_expired_point_is_returned_by_nothing_wherever_it_lies() {
 }
 
 #[test]
+fn a_delete_counts_the_points_that_were_live() {
+    let (vfs, _, docs) = at_1000();
+    let end = |id: u64| if id < 100 { at(1_100) } else { at(2_000) };
+    // Some reach segments, some are left in memory.
+    for id in 0..200 {
+        let point = point(id, id as f32).expires_at(end(id));
+        docs.upsert([point]).wait().unwrap();
+    }
+    let halves = |half: u64| (0..200).filter(move |id| id % 2 == half);
+    vfs.set_now(at(1_100));
+    assert_eq!(docs.delete(halves(0)).wait().unwrap(), 50);
+    assert_eq!(docs.delete(halves(0)).wait().unwrap(), 0);
+    assert_eq!(docs.count().wait().unwrap(), 50);
+    // One of each that is written again.
+    docs.upsert([point(0, 1.0), point(101, 1.0)])
+        .wait()
+        .unwrap();
+    vfs.set_now(at(2_000));
+    assert_eq!(docs.delete(0..200u64).wait().unwrap(), 2);
+    assert_eq!(docs.count().wait().unwrap(), 0);
+}
+
+#[test]
 fn the_space_of_expired_points_is_reclaimed() {
     let (vfs, db, docs) = at_1000();
     let text = "word ".repeat(100);

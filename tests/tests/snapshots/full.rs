@@ -3,7 +3,8 @@
 use super::{changed, everything, filled, upsert, write};
 use amphora::{Durability, ErrorKind, vfs::MemoryVfs};
 use amphora_tests::{
-    faults::{ENOSPC, Fault, FaultyVfs, How, Kind},
+    faults::{ENOSPC, Fault, FaultyVfs, How},
+    layer::Kind,
     workload::{open, point},
 };
 

@@ -7,15 +7,8 @@ use super::{
     subject::Subject,
 };
 use amphora::{Result, vfs::DiskVfs};
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, ExitCode, Stdio},
-    sync::mpsc,
-    thread,
-};
+use amphora_tests::child::Child;
+use std::{collections::BTreeMap, fs, io::Write, path::Path, process::ExitCode};
 
 /// How many damages are tried on a real directory.
 const SAMPLE: usize = 2_000;
@@ -27,22 +20,8 @@ pub(crate) fn sample(seed: u64) -> Tally {
     let mut tally = Tally::default();
     let mut next = 0;
     while next < chosen.len() {
-        let program = env::current_exe().expect("the path of this program");
-        let mut child = Command::new(program)
-            .arg("--child")
-            .args([seed.to_string(), next.to_string()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child process");
-        let out = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (line, lines) = mpsc::channel();
-        let reader = thread::spawn(move || {
-            for said in out.lines().map_while(Result::ok) {
-                let _ = line.send(said);
-            }
-        });
-        while let Ok(said) = lines.recv_timeout(PATIENCE) {
+        let mut child = Child::start(["--child", &seed.to_string(), &next.to_string()]);
+        while let Ok(said) = child.line(PATIENCE) {
             let verdict = Verdict::ALL
                 .into_iter()
                 .find(|verdict| format!("{verdict:?}") == said);
@@ -51,10 +30,9 @@ pub(crate) fn sample(seed: u64) -> Tally {
             }
             next += 1;
         }
-        // One that hangs is ended; an error says that it has ended already.
-        let _ = child.kill();
-        let status = child.wait().expect("the child was not waited for before");
-        reader.join().expect("the reader does not panic");
+        // It may hang.
+        child.kill();
+        let (status, _) = child.end();
         if next < chosen.len() {
             eprintln!("the child ended with {status}");
             tally.count(&chosen[next], Verdict::Died);

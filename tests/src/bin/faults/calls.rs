@@ -5,38 +5,55 @@ use amphora::vfs::MemoryVfs;
 use amphora_tests::{
     failing::{Attempt, run_with, watched},
     faults::{EINTR, EIO, ENOSPC, Fault, FaultyVfs, How},
+    layer::Kind,
     power_loss::{Failure, Wrong},
     report::Figure,
     workload::Step,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// More calls than any script makes.
 const MOST: usize = 20_000;
 
+/// The ways in which calls fail, and which calls: of those that are no writes, a short one fails
+/// like any other.
+const WAYS: [(&str, Option<Kind>, How); 5] = [
+    ("eio", None, How::Error(EIO)),
+    ("enospc", None, How::Error(ENOSPC)),
+    ("eintr", None, How::Error(EINTR)),
+    ("short", Some(Kind::Write), How::Short(ENOSPC)),
+    ("short_eio", Some(Kind::Write), How::Short(EIO)),
+];
+
 /// Fails each call in turn, in every way, until a run ends before the call that would fail.
 pub(crate) fn each_fails(steps: &[Step], seed: Option<u64>) -> bool {
     let found = Found::default();
-    let hows = [
-        ("eio", How::Error(EIO)),
-        ("enospc", How::Error(ENOSPC)),
-        ("eintr", How::Error(EINTR)),
-        ("short", How::Short(ENOSPC)),
-        ("short_eio", How::Short(EIO)),
-    ];
-    for (name, how) in hows {
+    let mut covered = BTreeMap::new();
+    for (name, kind, how) in WAYS {
         for lasting in [false, true] {
             let reached = AtomicU64::new(0);
+            let kinds = Mutex::new(&mut covered);
             each(|nth| {
                 let fault = Fault {
-                    kind: None,
+                    kind,
                     nth,
                     lasting,
                     how,
                 };
                 let steps = steps.to_vec();
                 let result = watched(DEADLINE, move || run_with(fault, &steps));
-                let was_reached = found.note(result).unwrap_or(true);
+                let failed = found.note(result);
+                if let Some(Some(kind)) = failed {
+                    let mut kinds = kinds.lock().unwrap_or_else(PoisonError::into_inner);
+                    *kinds.entry(kind).or_default() += 1;
+                }
+                let was_reached = failed != Some(None);
                 reached.fetch_add(u64::from(was_reached), Ordering::Relaxed);
                 !was_reached || nth > MOST
             });
@@ -48,7 +65,26 @@ pub(crate) fn each_fails(steps: &[Step], seed: Option<u64>) -> bool {
             figure.at_least(1.0).print();
         }
     }
-    found.report("faults/calls", seed)
+    let all_kinds = report_kinds(&covered, seed);
+    found.report("faults/calls", seed) && all_kinds
+}
+
+/// Prints how many calls of each kind were failed, in all ways together.
+fn report_kinds(covered: &BTreeMap<Kind, u64>, seed: Option<u64>) -> bool {
+    let runs = covered.values().sum();
+    let mut met = true;
+    for kind in Kind::ALL {
+        let count = covered.get(&kind).copied().unwrap_or_default();
+        let name = format!("faults/calls/of_kind/{kind:?}");
+        let mut figure = Figure::new(name, count as f64, "count", runs);
+        figure.seed = seed;
+        // Only the fixed script makes all of them, but for links, which need a real directory.
+        if seed.is_none() && kind != Kind::Link {
+            figure = figure.at_least(1.0);
+        }
+        met &= figure.print().met != Some(false);
+    }
+    met
 }
 
 /// Fails each sync once, as disks do: what it should have written is never written. Power is lost

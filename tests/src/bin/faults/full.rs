@@ -102,22 +102,29 @@ pub(crate) fn on_tmpfs(arguments: &[String]) -> ExitCode {
     let found = Found::default();
     let need = needed(&script());
     // tmpfs takes 0 for no limit.
-    for size in (1..=need / STEP + 1).map(|pages| pages * STEP) {
-        let at = directory.to_owned();
-        let run = move || {
-            let broken = |what: &str| Failure::new(Wrong::Refused, format_args!("{what} {size}"));
-            if !mount(&at, &format!("size={size}")) {
-                return Err(broken("mounting a tmpfs of"));
-            }
-            let result = fill(&at);
-            if !unmount(&at) {
-                return Err(broken("unmounting a tmpfs of"));
-            }
-            result.map_err(|failure| failure.at(format_args!("a tmpfs of {size} bytes")))
-        };
-        found.note(watched(DEADLINE, run));
-    }
+    each(|pages| {
+        let size = pages as u64 * STEP;
+        let at = directory.join(size.to_string());
+        found.note(watched(DEADLINE, move || mount_and_fill(&at, size)));
+        size > need
+    });
     ExitCode::from(u8::from(!found.report("faults/full_tmpfs", None)))
+}
+
+/// Runs the script on a tmpfs of this size, in a new directory.
+fn mount_and_fill(directory: &Path, size: u64) -> Result<(), Failure> {
+    let place = format!("a tmpfs of {size} bytes");
+    let broken = |what: &str| Failure::new(Wrong::Refused, what).at(&place);
+    fs::create_dir(directory).map_err(|error| broken(&error.to_string()))?;
+    if !mount(directory, &format!("size={size}")) {
+        return Err(broken("it cannot be mounted"));
+    }
+    let result = fill(directory);
+    if !unmount(directory) {
+        return Err(broken("it cannot be unmounted"));
+    }
+    fs::remove_dir(directory).map_err(|error| broken(&error.to_string()))?;
+    result.map_err(|failure| failure.at(&place))
 }
 
 fn fill(directory: &Path) -> Result<(), Failure> {
@@ -129,10 +136,11 @@ fn fill(directory: &Path) -> Result<(), Failure> {
     };
     let disk: FaultyVfs = FaultyVfs::new(disk);
     let result = Attempt::on(disk.clone(), None).until(space).run(&script());
-    // Nothing may be open when it is unmounted.
-    result.and_then(|()| match disk.lock() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Failure::new(Wrong::Refused, error).at("still locked")),
+    // Nothing may be open when it is unmounted. Processes that are being started beside it have
+    // our files too, until they run their programs.
+    result.and_then(|()| match patiently(|| disk.lock().is_ok()) {
+        true => Ok(()),
+        false => Err(Failure::new(Wrong::Refused, "still locked")),
     })
 }
 
@@ -144,14 +152,19 @@ fn mount(directory: &Path, options: &str) -> bool {
 
 /// What was closed may still be mapped for a moment.
 fn unmount(directory: &Path) -> bool {
-    let unmounted = |_| {
-        let unmounted = succeeds(Command::new("umount").arg(directory));
-        if !unmounted {
+    patiently(|| succeeds(Command::new("umount").arg(directory)))
+}
+
+/// Whether it succeeds within some seconds.
+fn patiently(attempt: impl Fn() -> bool) -> bool {
+    let attempt = |_| {
+        let succeeded = attempt();
+        if !succeeded {
             thread::sleep(Duration::from_millis(10));
         }
-        unmounted
+        succeeded
     };
-    (0..300).any(unmounted)
+    (0..300).any(attempt)
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -3,17 +3,16 @@
 use crate::stopped::STOPS;
 use amphora::vfs::DiskVfs;
 use amphora_tests::{
+    child::Child,
     report::Figure,
     workload::{Change, Model, Step, open, script},
 };
 use std::{
-    env,
-    io::{BufRead, BufReader},
+    ffi::{OsStr, OsString},
     path::Path,
-    process::{Command, Stdio},
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
+        mpsc::RecvTimeoutError,
     },
     thread,
     time::Duration,
@@ -130,22 +129,14 @@ impl Tally {
 
 /// Runs a child until it stops, and kills it there.
 fn child(place: &Path, stop_at: u64, what: &str) -> Said {
-    let program = env::current_exe().expect("the path of this program");
-    let mut child = Command::new(program)
-        .arg("--stopped")
-        .arg(place)
-        .args([&stop_at.to_string(), what])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("a child process");
-    let out = BufReader::new(child.stdout.take().expect("a pipe"));
-    let (line, lines) = mpsc::channel();
-    let reader = thread::spawn(move || {
-        for said in out.lines().map_while(Result::ok) {
-            let _ = line.send(said);
-        }
-    });
+    let stop_at = OsString::from(stop_at.to_string());
+    let arguments: [&OsStr; 4] = [
+        "--stopped".as_ref(),
+        place.as_ref(),
+        &*stop_at,
+        what.as_ref(),
+    ];
+    let mut child = Child::start(arguments);
     let mut said = Said {
         stopped: false,
         failed: false,
@@ -153,25 +144,23 @@ fn child(place: &Path, stop_at: u64, what: &str) -> Said {
         issued: 0,
     };
     loop {
-        match lines.recv_timeout(PATIENCE) {
+        match child.line(PATIENCE) {
             Ok(line) if line == STOPS => said.stopped = true,
             Ok(line) => {
                 said.note(&line);
                 continue;
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => said.failed = true,
-            Err(mpsc::RecvTimeoutError::Disconnected) => {}
+            Err(RecvTimeoutError::Timeout) => said.failed = true,
+            Err(RecvTimeoutError::Disconnected) => {}
         }
         break;
     }
     if said.stopped || said.failed {
-        // An error says that it has ended already.
-        let _ = child.kill();
+        child.kill();
     }
-    let status = child.wait().expect("the child was not waited for before");
-    reader.join().expect("the reader does not panic");
+    let (status, rest) = child.end();
     // An answer may have come from another thread while it stopped.
-    lines.try_iter().for_each(|line| said.note(&line));
+    rest.iter().for_each(|line| said.note(line));
     said.failed |= !said.stopped && !status.success();
     said
 }

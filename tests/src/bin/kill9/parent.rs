@@ -7,13 +7,11 @@ use crate::{
     },
 };
 use amphora::{Database, ErrorKind, Result};
-use amphora_tests::{random::Random, report::Figure};
+use amphora_tests::{child::Child, random::Random, report::Figure};
 use std::{
-    env, fs,
-    io::{BufRead, BufReader},
+    ffi::OsString,
+    fs,
     path::Path,
-    process::{Child, Command, Stdio},
-    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -90,17 +88,12 @@ impl Home {
             .sum()
     }
 
-    fn spawn(&self, close_after: u64) -> Child {
-        let program = env::current_exe().expect("the path of this program");
-        Command::new(program)
-            .arg("--child")
-            .arg(self.directory.path())
-            .args([self.seed, close_after].map(|number| number.to_string()))
-            .args(self.done.iter().map(u64::to_string))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a child process")
+    fn start_child(&self, close_after: u64) -> Child {
+        let mut arguments = vec!["--child".into(), self.directory.path().into()];
+        let numbers = [self.seed, close_after];
+        let numbers = numbers.iter().chain(&self.done);
+        arguments.extend(numbers.map(|number| OsString::from(number.to_string())));
+        Child::start(arguments)
     }
 }
 
@@ -204,27 +197,18 @@ impl Parent {
         let closes = !while_opening && self.random.below(6) == 0;
         let close_after = if closes { 1 + self.random.below(30) } else { 0 };
         let started = Instant::now();
-        let mut child = self.home.spawn(close_after);
-        let out = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (line, lines) = mpsc::channel();
-        let reader = thread::spawn(move || {
-            for said in out.lines().map_while(std::result::Result::ok) {
-                let _ = line.send(said);
-            }
-        });
+        let mut child = self.home.start_child(close_after);
         let mut opened = false;
         let most = if while_opening {
             self.opening.as_micros() as u64
         } else {
-            opened = lines.recv_timeout(OPENING).is_ok_and(|said| said == "open");
+            opened = child.line(OPENING).is_ok_and(|said| said == "open");
             self.opening = started.elapsed();
             60_000
         };
         thread::sleep(Duration::from_micros(self.random.below(most)));
-        // An error says that it has ended already.
-        let _ = child.kill();
-        let status = child.wait().expect("the child was not waited for before");
-        reader.join().expect("the reader does not panic");
+        child.kill();
+        let (status, lines) = child.end();
 
         let mut acknowledged = self.home.done.clone();
         for said in &lines {

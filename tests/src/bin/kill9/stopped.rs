@@ -4,18 +4,17 @@
 //! on the disk is what the calls before it did, and of a write its first half.
 
 use crate::child::say;
-use amphora::{
-    Result,
-    vfs::{DiskVfs, Vfs, VfsFile},
+use amphora::{Result, vfs::DiskVfs};
+use amphora_tests::{
+    layer::{Kind, Layer, Layered, LayeredFile},
+    workload::{Step, open, script, start},
 };
-use amphora_tests::workload::{Step, open, script, start};
 use futures::future::join_all;
 use std::{
-    any::Any,
     io,
     path::Path,
     process::ExitCode,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     thread,
 };
 
@@ -29,11 +28,8 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     };
     let stop_at = stop_at.parse().expect("the parent passes a number");
     let disk = DiskVfs::open(Path::new(directory), true).expect("a directory");
-    let disk = StoppingVfs {
-        inner: Arc::new(disk),
-        calls: Arc::default(),
-        stop_at,
-    };
+    let calls = Mutex::default();
+    let disk = StoppingVfs::on(disk, Stopping { calls, stop_at });
     let steps = if what == "script" {
         script()
     } else {
@@ -79,18 +75,15 @@ fn perform(disk: &StoppingVfs, steps: &[Step]) -> Result<()> {
 }
 
 /// A directory that makes one call after the other, and none from a certain one on.
-#[derive(Clone, Debug)]
-struct StoppingVfs {
-    inner: Arc<dyn Vfs>,
-    calls: Arc<Mutex<u64>>,
+type StoppingVfs = Layered<Stopping>;
+
+#[derive(Debug)]
+struct Stopping {
+    calls: Mutex<u64>,
     stop_at: u64,
 }
 
-impl StoppingVfs {
-    fn call<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        self.call_or(act, || {})
-    }
-
+impl Stopping {
     /// Makes the call, or half of it and stops.
     fn call_or<T>(
         &self,
@@ -108,77 +101,21 @@ impl StoppingVfs {
         }
         act()
     }
-
-    fn file(&self, inner: Arc<dyn VfsFile>) -> Arc<dyn VfsFile> {
-        let vfs = self.clone();
-        Arc::new(StoppingFile { vfs, inner })
-    }
 }
 
-impl Vfs for StoppingVfs {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.call(|| self.inner.create(name)).map(|f| self.file(f))
+impl Layer for Stopping {
+    type File = ();
+
+    fn call<T>(&self, _: Kind, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.call_or(make, || {})
     }
 
-    fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.call(|| self.inner.open(name)).map(|f| self.file(f))
-    }
-
-    fn open_read(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        let opened = self.call(|| self.inner.open_read(name));
-        opened.map(|f| self.file(f))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.call(|| self.inner.rename(from, to))
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.call(|| self.inner.remove(name))
-    }
-
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.call(|| self.inner.list())
-    }
-
-    fn sync_dir(&self) -> io::Result<()> {
-        self.call(|| self.inner.sync_dir())
-    }
-
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        self.call(|| self.inner.lock())
-    }
-}
-
-#[derive(Debug)]
-struct StoppingFile {
-    vfs: StoppingVfs,
-    inner: Arc<dyn VfsFile>,
-}
-
-impl VfsFile for StoppingFile {
-    fn len(&self) -> io::Result<u64> {
-        self.vfs.call(|| self.inner.len())
-    }
-
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.vfs.call(|| self.inner.read_exact_at(buffer, offset))
-    }
-
-    fn map(&self) -> io::Result<amphora::vfs::Map> {
-        self.vfs.call(|| self.inner.map())
-    }
-
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    fn write(&self, file: &LayeredFile<Self>, bytes: &[u8], offset: u64) -> io::Result<()> {
         let half = || {
             // What became of it is the parent's question.
-            let _ = self.inner.write_all_at(&bytes[..bytes.len() / 2], offset);
+            let _ = file.below.write_all_at(&bytes[..bytes.len() / 2], offset);
         };
-        let write = || self.inner.write_all_at(bytes, offset);
-        self.vfs.call_or(write, half)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.vfs.call(|| self.inner.sync())
+        let write = || file.below.write_all_at(bytes, offset);
+        self.call_or(write, half)
     }
 }

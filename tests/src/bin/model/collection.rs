@@ -18,8 +18,6 @@ pub(crate) struct Collection {
     pub(crate) places: BTreeMap<PointId, u64>,
     points: BTreeMap<u64, (Point, Value)>,
     written: u64,
-    /// Points that have expired, and that a delete counts until their space is reclaimed.
-    expired: BTreeSet<PointId>,
 }
 
 impl Collection {
@@ -30,7 +28,6 @@ impl Collection {
             places: BTreeMap::new(),
             points: BTreeMap::new(),
             written: 0,
-            expired: BTreeSet::new(),
         }
     }
 
@@ -50,7 +47,6 @@ impl Collection {
 
     /// Whether it was there.
     pub(crate) fn take(&mut self, id: &PointId) -> bool {
-        self.expired.remove(id);
         let place = self.places.remove(id);
         place.is_some_and(|place| self.points.remove(&place).is_some())
     }
@@ -62,14 +58,7 @@ impl Collection {
         let ids: Vec<PointId> = ended.map(|(point, _)| point.id.clone()).collect();
         for id in ids {
             self.take(&id);
-            self.expired.insert(id);
         }
-    }
-
-    /// How many of these have expired.
-    pub(crate) fn expired(&self, ids: &[PointId]) -> u64 {
-        let expired: BTreeSet<_> = ids.iter().filter(|id| self.expired.contains(*id)).collect();
-        expired.len() as u64
     }
 
     pub(crate) fn get(&self, id: &PointId) -> Option<Point> {

@@ -156,7 +156,7 @@ impl Model {
     fn write(&mut self, write: &Write) -> Expected {
         let answer = match write {
             Write::Upsert(name, points) => self.upsert(*name, points),
-            Write::Delete(name, ids) => return self.delete(*name, ids),
+            Write::Delete(name, ids) => self.delete(*name, ids),
             Write::Edit(name, change) => self.edit(&[(*name, change)]),
             Write::Batch(edits) => {
                 let edits: Vec<_> = edits.iter().map(|(name, change)| (*name, change)).collect();
@@ -176,16 +176,13 @@ impl Model {
         Ok(Answer::Done)
     }
 
-    fn delete(&mut self, name: usize, ids: &[PointId]) -> Expected {
-        let Ok(collection) = self.now.found(name) else {
-            return Expected::Refused(ErrorKind::NotFound);
-        };
+    fn delete(&mut self, name: usize, ids: &[PointId]) -> Result<Answer, ErrorKind> {
+        let collection = self.now.found(name)?;
         if ids.is_empty() {
-            return Expected::Refused(ErrorKind::InvalidInput);
+            return Err(ErrorKind::InvalidInput);
         }
-        let expired = collection.expired(ids);
-        let gone = ids.iter().filter(|id| collection.take(id)).count() as u64;
-        Expected::Count(gone..=gone + expired)
+        let gone = ids.iter().filter(|id| collection.take(id)).count();
+        Ok(Answer::Count(gone as u64))
     }
 
     /// All edits, or none.

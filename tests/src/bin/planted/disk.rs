@@ -1,9 +1,12 @@
 //! A directory that breaks one promise, before a directory in memory that keeps its own.
 
-use super::plants::Fault;
-use amphora::vfs::{MemoryVfs, Vfs, VfsFile};
+use super::{
+    plants::Fault,
+    rewrite::{self, FILE_ID},
+};
+use amphora::vfs::{Map, MemoryVfs, Vfs, VfsFile};
+use amphora_tests::layer::{Kind, Layer, Layered, LayeredFile};
 use std::{
-    any::Any,
     collections::BTreeMap,
     fmt, io,
     sync::{
@@ -16,13 +19,30 @@ const SECTOR: u64 = 512;
 const PAGE: u64 = 4096;
 
 /// A directory with a fault. Clones are the same directory.
-#[derive(Clone, Debug)]
-pub(crate) struct PlantedVfs {
-    inner: MemoryVfs,
+pub(crate) type PlantedVfs = Layered<Planted>;
+
+/// The directory with a fault, of which the call of the number `nth` of its kind is the one.
+pub(crate) fn plant(memory: MemoryVfs, fault: Fault, nth: u64) -> PlantedVfs {
+    if fault == Fault::SyncRetried {
+        memory.fail_sync(nth);
+    }
+    let planted = Planted {
+        memory: memory.clone(),
+        fault,
+        nth,
+        state: Mutex::default(),
+    };
+    Layered::on(memory, planted)
+}
+
+/// A fault, and what has come of it so far.
+#[derive(Debug)]
+pub(crate) struct Planted {
+    memory: MemoryVfs,
     fault: Fault,
     /// Which call of its kind it is about, counted from 1.
     nth: u64,
-    state: Arc<Mutex<State>>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -63,22 +83,10 @@ impl fmt::Debug for State {
     }
 }
 
-impl PlantedVfs {
-    pub(crate) fn new(inner: MemoryVfs, fault: Fault, nth: u64) -> Self {
-        if fault == Fault::SyncRetried {
-            inner.fail_sync(nth);
-        }
-        Self {
-            inner,
-            fault,
-            nth,
-            state: Arc::default(),
-        }
-    }
-
+impl Planted {
     /// What records the calls as the disk made them.
     pub(crate) fn record(&self) -> &MemoryVfs {
-        &self.inner
+        &self.memory
     }
 
     /// Whether there was a call that the fault is about.
@@ -112,7 +120,7 @@ impl PlantedVfs {
         let late = std::mem::take(&mut self.state().late);
         late.into_iter().try_for_each(|late| match late {
             Late::File(file) => file.sync(),
-            Late::Directory => self.inner.sync_dir(),
+            Late::Directory => self.memory.sync_dir(),
         })
     }
 
@@ -131,40 +139,57 @@ impl PlantedVfs {
             _ => self.next(),
         }
     }
+}
 
-    fn file(&self, inner: Arc<dyn VfsFile>, name: &str, new: bool) -> Arc<dyn VfsFile> {
+/// What is known of an open file.
+#[derive(Debug, Default)]
+pub(crate) struct OpenFile {
+    number: u64,
+    /// The name under which it was opened.
+    name: String,
+    /// It was created, and never synced.
+    new: AtomicBool,
+}
+
+impl Layer for Planted {
+    type File = OpenFile;
+
+    fn call<T>(&self, kind: Kind, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match kind {
+            Kind::Remove if self.fault == Fault::SyncDirAfterRemove => {}
+            Kind::Create
+            | Kind::Open
+            | Kind::OpenRead
+            | Kind::Rename
+            | Kind::Remove
+            | Kind::List
+            | Kind::SyncDir => self.next_name()?,
+            Kind::Read | Kind::Write | Kind::Sync => self.next()?,
+            Kind::Lock | Kind::Link | Kind::Len | Kind::Map => {}
+        }
+        make()
+    }
+
+    fn opened(&self, name: &str, new: bool) -> OpenFile {
         let mut state = self.state();
         state.created += 1;
         let number = state.created;
-        let number = *state.files.entry(name.to_owned()).or_insert(number);
-        Arc::new(PlantedFile {
-            vfs: self.clone(),
-            inner,
-            number,
+        if new {
+            state.files.remove(name);
+        }
+        OpenFile {
+            number: *state.files.entry(name.to_owned()).or_insert(number),
+            name: name.to_owned(),
             new: AtomicBool::new(new),
-        })
-    }
-}
-
-impl Vfs for PlantedVfs {
-    fn create(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.next_name()?;
-        let file = self.inner.create(name)?;
-        self.state().files.remove(name);
-        Ok(self.file(file, name, true))
+        }
     }
 
-    fn open(&self, name: &str) -> io::Result<Arc<dyn VfsFile>> {
-        self.next_name()?;
-        Ok(self.file(self.inner.open(name)?, name, false))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.next_name()?;
+    fn rename(&self, below: &dyn Vfs, from: &str, to: &str) -> io::Result<()> {
+        self.call(Kind::Rename, || Ok(()))?;
         if self.is(Fault::RenameSkipped, false) {
             return Ok(());
         }
-        self.inner.rename(from, to)?;
+        below.rename(from, to)?;
         let mut state = self.state();
         if let Some(file) = state.files.remove(from) {
             state.files.insert(to.to_owned(), file);
@@ -176,12 +201,8 @@ impl Vfs for PlantedVfs {
         }
     }
 
-    fn remove(&self, name: &str) -> io::Result<()> {
-        match self.fault {
-            Fault::SyncDirAfterRemove => {}
-            _ => self.next_name()?,
-        }
-        self.inner.remove(name)?;
+    fn remove(&self, below: &dyn Vfs, name: &str) -> io::Result<()> {
+        self.call(Kind::Remove, || below.remove(name))?;
         let mut state = self.state();
         state.files.remove(name);
         if self.fault == Fault::SyncDirAfterRemove && !state.late.is_empty() {
@@ -192,105 +213,60 @@ impl Vfs for PlantedVfs {
         Ok(())
     }
 
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.next_name()?;
-        let mut names = self.inner.list()?;
+    fn list(&self, below: &dyn Vfs) -> io::Result<Vec<String>> {
+        let mut names = self.call(Kind::List, || below.list())?;
         if !names.is_empty() && self.is(Fault::ListForgets, false) {
             names.remove(0);
         }
         Ok(names)
     }
 
-    fn sync_dir(&self) -> io::Result<()> {
-        self.next_name()?;
+    fn sync_dir(&self, below: &dyn Vfs) -> io::Result<()> {
+        self.call(Kind::SyncDir, || Ok(()))?;
         if self.is(Fault::SyncDirSkipped, false) || self.is(Fault::SyncDirNever, true) {
             return Ok(());
         }
         if self.is(Fault::SyncDirLate, true) || self.fault == Fault::SyncDirAfterRemove {
             return self.later(Late::Directory);
         }
-        self.inner.sync_dir()
+        below.sync_dir()
     }
 
-    fn lock(&self) -> io::Result<Box<dyn Any + Send>> {
-        self.inner.lock()
-    }
-
-    fn unique(&self) -> u64 {
-        self.inner.unique()
-    }
-}
-
-#[derive(Debug)]
-struct PlantedFile {
-    vfs: PlantedVfs,
-    inner: Arc<dyn VfsFile>,
-    number: u64,
-    /// It was created, and never synced.
-    new: AtomicBool,
-}
-
-impl PlantedFile {
-    /// What the file holds here, zeros beyond its end.
-    fn there(&self, offset: u64, len: usize) -> io::Result<Piece> {
-        let mut bytes = vec![0; len];
-        let known = self.inner.len()?.saturating_sub(offset).min(len as u64);
-        self.inner
-            .read_exact_at(&mut bytes[..known as usize], offset)?;
-        Ok(Piece {
-            file: self.number,
-            offset,
-            bytes,
-        })
-    }
-
-    /// Makes durable the first half of each write since the last sync.
-    fn sync_half(&self) -> io::Result<()> {
-        let replaced = std::mem::take(&mut self.vfs.state().replaced);
-        let ours = || replaced.iter().filter(|piece| piece.file == self.number);
-        let mut again = Vec::new();
-        for Piece { offset, bytes, .. } in ours() {
-            let half = bytes.len() / 2;
-            let offset = offset + half as u64;
-            again.push(self.there(offset, bytes.len() - half)?);
-            self.inner.write_all_at(&bytes[half..], offset)?;
-        }
-        self.inner.sync()?;
-        let write = |piece: Piece| self.inner.write_all_at(&piece.bytes, piece.offset);
-        again.into_iter().try_for_each(write)
-    }
-}
-
-impl VfsFile for PlantedFile {
-    fn len(&self) -> io::Result<u64> {
-        let len = self.inner.len()?;
-        let told = match self.vfs.fault {
-            Fault::LenShort => len.min(64 + 200 * self.vfs.nth),
-            Fault::LenLong => len + SECTOR * self.vfs.nth,
+    fn len(&self, file: &PlantedFile) -> io::Result<u64> {
+        let len = file.below.len()?;
+        let told = match self.fault {
+            Fault::LenShort => len.min(64 + 200 * self.nth),
+            Fault::LenLong => len + SECTOR * self.nth,
             _ => len,
         };
         if told != len {
-            self.vfs.state().acted = true;
+            self.state().acted = true;
         }
         Ok(told)
     }
 
-    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.vfs.next()?;
-        self.inner.read_exact_at(buffer, offset)?;
+    /// By reading, so that what is wrong with reads is wrong here too.
+    fn map(&self, file: &PlantedFile) -> io::Result<Map> {
+        Map::copy_of(file)
+    }
+
+    fn read(&self, file: &PlantedFile, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.call(Kind::Read, || file.below.read_exact_at(buffer, offset))?;
         let half = buffer.len() / 2;
-        if self.vfs.is(Fault::ReadTruncated, false) {
+        if self.is(Fault::ReadTruncated, false) {
             buffer[half..].fill(0);
         }
-        if self.vfs.is(Fault::ReadFlipped, false) {
+        if self.is(Fault::ReadFlipped, false) {
             buffer[half] ^= 4;
         }
-        if self.vfs.is(Fault::ReadMisplaced, false) {
-            buffer.copy_from_slice(&self.there(offset + SECTOR, buffer.len())?.bytes);
+        if self.is(Fault::ReadMisplaced, false) {
+            let there = there(file, offset + SECTOR, buffer.len())?;
+            buffer.copy_from_slice(&there.bytes);
         }
-        let mut state = self.vfs.state();
+        let mut state = self.state();
         let mut acted = false;
-        for piece in state.stale.iter().filter(|piece| piece.file == self.number) {
+        let stale = state.stale.iter();
+        for piece in stale.filter(|piece| piece.file == file.own.number) {
             for (at, byte) in (piece.offset..).zip(&piece.bytes) {
                 let place = at.checked_sub(offset).map(|place| place as usize);
                 if let Some(read) = place.and_then(|place| buffer.get_mut(place)) {
@@ -303,82 +279,138 @@ impl VfsFile for PlantedFile {
         Ok(())
     }
 
-    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let vfs = &self.vfs;
-        vfs.next()?;
-        if vfs.is(Fault::WriteDropped, false) {
+    fn write(&self, file: &PlantedFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.call(Kind::Write, || Ok(()))?;
+        if self.is(Fault::WriteDropped, false) {
             return Ok(());
         }
-        if vfs.is(Fault::WriteTorn, false) {
-            return self.inner.write_all_at(&bytes[..bytes.len() / 2], offset);
+        if self.is(Fault::WriteTorn, false) {
+            return file.below.write_all_at(&bytes[..bytes.len() / 2], offset);
         }
-        if vfs.is(Fault::WriteMisplaced, false) {
-            return self.inner.write_all_at(bytes, offset + SECTOR);
+        if self.is(Fault::WriteMisplaced, false) {
+            return file.below.write_all_at(bytes, offset + SECTOR);
         }
-        if !bytes.is_empty() && vfs.is(Fault::WriteFlipped, false) {
+        if !bytes.is_empty() && self.is(Fault::WriteFlipped, false) {
             let mut flipped = bytes.to_vec();
             flipped[bytes.len() / 2] ^= 16;
-            return self.inner.write_all_at(&flipped, offset);
+            return file.below.write_all_at(&flipped, offset);
         }
-        if vfs.is(Fault::PageZeroed, false) {
+        if let Some(rewritten) = self.rewritten(file, bytes)? {
+            return file.below.write_all_at(&rewritten, offset);
+        }
+        if self.is(Fault::PageZeroed, false) {
             let before = offset % PAGE;
             let zeros = vec![0; before as usize];
-            self.inner.write_all_at(&zeros, offset - before)?;
+            file.below.write_all_at(&zeros, offset - before)?;
         }
-        match vfs.fault {
+        match self.fault {
             Fault::ReadStale => {
-                let piece = self.there(offset, bytes.len())?;
-                let mut state = vfs.state();
+                let piece = there(file, offset, bytes.len())?;
+                let mut state = self.state();
                 state.seen += 1;
-                if state.seen == vfs.nth {
+                if state.seen == self.nth {
                     state.stale = Some(piece);
                 }
             }
             Fault::SyncOfHalf => {
-                let piece = self.there(offset, bytes.len())?;
-                vfs.state().replaced.push(piece);
+                let piece = there(file, offset, bytes.len())?;
+                self.state().replaced.push(piece);
             }
             _ => {}
         }
-        self.inner.write_all_at(bytes, offset)?;
-        let replays = vfs.is(Fault::WriteReplayed, false);
-        let last = vfs.state().last.replace(Piece {
-            file: self.number,
+        file.below.write_all_at(bytes, offset)?;
+        let replays = self.is(Fault::WriteReplayed, false);
+        let last = self.state().last.replace(Piece {
+            file: file.own.number,
             offset,
             bytes: bytes.to_vec(),
         });
-        match last.filter(|last| replays && last.file == self.number) {
-            Some(last) => self.inner.write_all_at(&last.bytes, last.offset),
+        match last.filter(|last| replays && last.file == file.own.number) {
+            Some(last) => file.below.write_all_at(&last.bytes, last.offset),
             None => Ok(()),
         }
     }
 
-    fn sync(&self) -> io::Result<()> {
-        let vfs = &self.vfs;
-        vfs.next()?;
-        if vfs.is(Fault::SyncSkipped, false) || vfs.is(Fault::SyncNever, true) {
+    fn sync(&self, file: &PlantedFile) -> io::Result<()> {
+        self.call(Kind::Sync, || Ok(()))?;
+        if self.is(Fault::SyncSkipped, false) || self.is(Fault::SyncNever, true) {
             return Ok(());
         }
-        let late = || vfs.later(Late::File(Arc::clone(&self.inner)));
-        if vfs.is(Fault::SyncLate, true) {
+        let late = || self.later(Late::File(Arc::clone(&file.below)));
+        if self.is(Fault::SyncLate, true) {
             return late();
         }
-        let new = self.new.swap(false, Ordering::Relaxed);
-        if new && vfs.is(Fault::SyncAfterRename, false) {
+        let new = file.own.new.swap(false, Ordering::Relaxed);
+        if new && self.is(Fault::SyncAfterRename, false) {
             return late();
         }
-        if vfs.is(Fault::SyncOfHalf, false) {
-            return self.sync_half();
+        if self.is(Fault::SyncOfHalf, false) {
+            return self.sync_half(file);
         }
-        vfs.state()
-            .replaced
-            .retain(|piece| piece.file != self.number);
-        match self.inner.sync() {
-            Err(_) if vfs.fault == Fault::SyncRetried => {
-                vfs.state().acted = true;
-                self.inner.sync()
+        let mut state = self.state();
+        state.replaced.retain(|piece| piece.file != file.own.number);
+        drop(state);
+        match file.below.sync() {
+            Err(_) if self.fault == Fault::SyncRetried => {
+                self.state().acted = true;
+                file.below.sync()
             }
             result => result,
         }
     }
+}
+
+type PlantedFile = LayeredFile<Planted>;
+
+impl Planted {
+    /// What an engine with this fault would write in place of `bytes`.
+    fn rewritten(&self, file: &PlantedFile, bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        let name = &file.own.name;
+        let rewritten = match self.fault {
+            Fault::BatchHalved if name.starts_with("wal-") => {
+                let mut file_id = [0; 8];
+                file_id.copy_from_slice(&there(file, FILE_ID, 8)?.bytes);
+                rewrite::without_deletes(bytes, u64::from_le_bytes(file_id))
+            }
+            Fault::SnapshotIncomplete if name.starts_with("manifest-") => {
+                rewrite::without_segment(bytes)
+            }
+            _ => None,
+        };
+        let lasting = self.fault == Fault::SnapshotIncomplete;
+        Ok(rewritten.filter(|_| self.is(self.fault, lasting)))
+    }
+
+    /// Makes durable the first half of each write since the last sync.
+    fn sync_half(&self, file: &PlantedFile) -> io::Result<()> {
+        let replaced = std::mem::take(&mut self.state().replaced);
+        let ours = replaced
+            .iter()
+            .filter(|piece| piece.file == file.own.number);
+        let mut again = Vec::new();
+        for Piece { offset, bytes, .. } in ours {
+            let half = bytes.len() / 2;
+            let offset = offset + half as u64;
+            again.push(there(file, offset, bytes.len() - half)?);
+            file.below.write_all_at(&bytes[half..], offset)?;
+        }
+        file.below.sync()?;
+        let write = |piece: Piece| file.below.write_all_at(&piece.bytes, piece.offset);
+        again.into_iter().try_for_each(write)
+    }
+}
+
+/// What the file holds here, zeros beyond its end.
+fn there(file: &PlantedFile, offset: u64, len: usize) -> io::Result<Piece> {
+    let mut bytes = vec![0; len];
+    let known = file.below.len()?.saturating_sub(offset).min(len as u64);
+    let known = &mut bytes[..known as usize];
+    if !known.is_empty() {
+        file.below.read_exact_at(known, offset)?;
+    }
+    Ok(Piece {
+        file: file.own.number,
+        offset,
+        bytes,
+    })
 }

@@ -7,6 +7,7 @@
 
 mod disk;
 mod plants;
+mod rewrite;
 
 use amphora::vfs::{Loss, MemoryVfs};
 use amphora_tests::{
@@ -15,7 +16,7 @@ use amphora_tests::{
     power_loss::{Failure, Image, Run},
     report::Figure,
     settings::Settings,
-    workload::{Step, script},
+    workload::{Change, Step, point, script},
 };
 use disk::PlantedVfs;
 use plants::{NOT_COVERED, PLANTS, Plant};
@@ -40,7 +41,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The places where each fault is planted: at the first call of its kind, the second and so on.
 const PLACES: u64 = 8;
 /// The quick figures plant at least so many.
-const PLANTED: f64 = 15.0;
+const PLANTED: f64 = 26.0;
 
 fn main() -> ExitCode {
     let settings = match Settings::read(HELP) {
@@ -108,7 +109,7 @@ fn control(seed: u64) -> bool {
 }
 
 fn disk_without_fault() -> PlantedVfs {
-    PlantedVfs::new(MemoryVfs::recording(), plants::Fault::None, 0)
+    disk::plant(MemoryVfs::recording(), plants::Fault::None, 0)
 }
 
 fn all(seed: u64) -> Vec<Verdict> {
@@ -138,11 +139,11 @@ fn judge(plant: &Plant, seed: u64) -> Verdict {
         let mut acted = false;
         let mut caught = false;
         for (name, oracle) in ORACLES {
-            let disk = PlantedVfs::new(MemoryVfs::recording(), plant.fault, place);
+            let disk = disk::plant(MemoryVfs::recording(), plant.fault, place);
             let planted = disk.clone();
             let result = watched(DEADLINE, move || oracle(&planted, seed));
-            acted |= disk.has_acted();
-            if result.is_err() && disk.has_acted() {
+            acted |= disk.layer().has_acted();
+            if result.is_err() && disk.layer().has_acted() {
                 verdict.by.insert(name);
                 caught = true;
             }
@@ -161,17 +162,30 @@ const ORACLES: [(&str, Oracle); 3] = [
     ("faults", faults),
 ];
 
-/// A part of the fixed script that merges and opens the database again twice.
+/// A part of the fixed script that reads back its first log, merges, and goes back to a snapshot
+/// whose newest writes, a batch over collections, are in the log.
 fn steps() -> Vec<Step> {
+    let points = (50..52).map(|id| point(id, 50, 20)).collect();
+    let batch = Change::Batch(vec![
+        Change::Upsert("docs", points),
+        Change::Delete("notes", vec!["north".into()]),
+    ]);
     let mut steps: Vec<Step> = script().into_iter().take(6).collect();
-    steps.extend([Step::Optimize, Step::Reopen]);
+    steps.extend([Step::Reopen, Step::Optimize, Step::Reopen]);
+    steps.extend([batch, Change::Snapshot("kept")].map(Step::Write));
     steps.extend(script().into_iter().skip(10).take(3));
     steps.extend([Step::Optimize, Step::Reopen]);
+    steps.extend([Step::Write(Change::Restore("kept")), Step::Reopen]);
+    steps.push(Step::Write(Change::Forget("kept")));
     steps
 }
 
 fn recorded(disk: &PlantedVfs) -> Result<Run, Failure> {
-    Run::on_empty(disk.record(), &FaultyVfs::new(disk.clone()), &steps())
+    Run::on_empty(
+        disk.layer().record(),
+        &FaultyVfs::new(disk.clone()),
+        &steps(),
+    )
 }
 
 /// What a loss of power leaves must be a state of the run. Whether the run itself went well is
@@ -193,6 +207,6 @@ fn power_loss(disk: &PlantedVfs, seed: u64) -> Result<(), Failure> {
 
 /// What was acknowledged is there when the run is over, and at a loss of power then.
 fn faults(disk: &PlantedVfs, _: u64) -> Result<(), Failure> {
-    let record = disk.record().clone();
+    let record = disk.layer().record().clone();
     Attempt::on(FaultyVfs::new(disk.clone()), Some(record)).run(&steps())
 }

@@ -59,6 +59,10 @@ pub(crate) enum Fault {
     LenLong,
     /// The one listing leaves out a name.
     ListForgets,
+    /// Of the one batch that ends in deletes, these are not in the log.
+    BatchHalved,
+    /// From the one manifest on, the newest snapshot lacks a segment.
+    SnapshotIncomplete,
 }
 
 macro_rules! plants {
@@ -92,6 +96,8 @@ pub(crate) const PLANTS: &[Plant] = plants![
     "length_too_short" LenShort
     "length_too_long" LenLong
     "name_not_listed" ListForgets
+    "batch_halved" BatchHalved
+    "snapshot_without_segment" SnapshotIncomplete
 ];
 
 /// These need a change of the engine.

@@ -4,10 +4,10 @@
 //! Machines are shared and noisy: read ratios, not absolute times.
 
 mod handoff;
-mod sample;
 mod stall;
 mod storage;
 
+use amphora_tests::sample;
 use std::{env, process::ExitCode};
 
 /// What a bench does and how it is run.

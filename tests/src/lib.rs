@@ -14,5 +14,6 @@ pub mod quota;
 pub mod random;
 pub mod report;
 pub mod runtimes;
+pub mod sample;
 pub mod settings;
 pub mod workload;

@@ -125,7 +125,7 @@ fn alone(directory: &Path, in_a_row: usize) -> (f64, f64) {
                 file.sync_data().expect("a sync");
             }));
         }
-        for point in points.to_vec() {
+        for point in points.iter().cloned() {
             single.push(micros(|| write(&books, point)));
         }
     }

@@ -1,0 +1,70 @@
+//! Other vector databases and indexes beside Amphora, in one run, so that ratios count.
+//!
+//! `cargo run --release --manifest-path benches/compare/Cargo.toml -- NAME` prints one JSON object
+//! per figure and line, as the project's other benches do. Every system, Amphora included, runs in a
+//! process of its own and is asked over its standard input; see `protocol`.
+
+mod dataset;
+mod filtered;
+mod ladder;
+mod options;
+mod peer;
+mod protocol;
+mod python;
+mod rounds;
+mod search;
+mod serve;
+mod systems;
+
+use options::Options;
+use std::{env, process::ExitCode};
+use systems::SYSTEMS;
+
+/// What a bench is called, what it does and how it is run; it says how many systems were skipped.
+type Bench = (&'static str, &'static str, fn(&Options) -> usize);
+
+const BENCHES: [Bench; 2] = [
+    (
+        "search",
+        "processor time per query at recall 0.90, 0.95 and 0.99, and building; real data",
+        search::run,
+    ),
+    (
+        "filtered",
+        "recall and processor time per query under filters that keep 50 % to 0.1 %",
+        filtered::run,
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [command, name] = &arguments[..]
+        && command == "serve"
+    {
+        return serve::run(name);
+    }
+    let options = match Options::parse(&arguments) {
+        Ok(options) => options,
+        Err(error) => return usage(&error),
+    };
+    let Some((_, _, run)) = BENCHES.iter().find(|(name, ..)| *name == options.bench) else {
+        return usage(&format!("there is no bench {:?}", options.bench));
+    };
+    let skipped = run(&options);
+    if options.strict && skipped > 0 {
+        eprintln!("{skipped} skipped");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage(error: &str) -> ExitCode {
+    eprintln!("{error}");
+    eprintln!("usage: amphora-compare NAME [--quick] [--strict] [--only SYSTEM,SYSTEM...]");
+    for (name, what, _) in BENCHES {
+        eprintln!("  {name:<10} {what}");
+    }
+    let names: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+    eprintln!("systems: {}", names.join(", "));
+    ExitCode::FAILURE
+}

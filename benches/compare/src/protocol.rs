@@ -1,0 +1,73 @@
+//! What a system is asked and what it answers: one JSON object per line.
+//!
+//! Vectors and payloads go by files, so that every system reads the same bytes and no question is
+//! large. `peers.py` speaks the same.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ask {
+    Build(Build),
+    Search(Search),
+}
+
+/// Take in a data set, until all of it is indexed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Build {
+    pub(crate) data: Files,
+    pub(crate) m: usize,
+    pub(crate) ef_construction: usize,
+    pub(crate) threads: usize,
+    /// Where files may be laid; it does not exist yet.
+    pub(crate) directory: PathBuf,
+}
+
+/// The files of a data set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Files {
+    pub(crate) dimensions: usize,
+    /// Unit vectors, f32 in the machine's byte order, row after row.
+    pub(crate) base: PathBuf,
+    pub(crate) queries: PathBuf,
+    /// A JSON object per row and line.
+    pub(crate) payloads: PathBuf,
+    /// The integer fields that filters will be on.
+    pub(crate) indexed: Vec<String>,
+}
+
+/// Answer queries one after another for a single caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Search {
+    pub(crate) ef: usize,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) k: usize,
+    pub(crate) filter: Option<Below>,
+}
+
+/// Only rows whose field is below this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Below {
+    pub(crate) field: String,
+    pub(crate) below: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Answer {
+    Done(Took),
+    Failed(String),
+}
+
+/// What came out, and what it took.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Took {
+    /// For each query the rows found, best first; some libraries fill up with -1.
+    pub(crate) rows: Vec<Vec<i64>>,
+    /// Seconds.
+    pub(crate) wall: f64,
+    /// Seconds of all threads of the process.
+    pub(crate) cpu: f64,
+}

@@ -1,0 +1,79 @@
+//! Amphora as its users have it: a database on the disk, through its public interface, payloads
+//! returned.
+
+use super::{Data, Result, Served};
+use crate::protocol::{Build, Search};
+use amphora_blocking::amphora::{
+    Collection, Database, Durability, Field, Hit, Metric, Options, Point, PointId, Query, Schema,
+    Vector, field,
+};
+use std::time::Duration;
+
+const VECTOR: &str = "embedding";
+const BATCH: usize = 1_000;
+const LONG: Duration = Duration::from_secs(3_600);
+
+pub(super) struct Amphora {
+    points: Collection,
+    _db: Database,
+}
+
+impl Served for Amphora {
+    type Request = Query;
+    type Hits = Vec<Hit>;
+
+    fn build(build: &Build, data: &Data) -> Result<Self> {
+        let options = Options {
+            request_timeout: LONG,
+            ..Options::default()
+        };
+        let db = amphora_blocking::builder(&build.directory).options(options);
+        let db = db.open().wait()?;
+        let vector = Vector::new(u32::try_from(data.dimensions)?, Metric::Cosine);
+        let mut schema = Schema::new().vector(VECTOR, vector);
+        for field in &data.indexed {
+            schema = schema.field(field, Field::Integer);
+        }
+        let points = db.create_collection("points", schema).wait()?;
+        // Durable once, at the end, as the others are.
+        let hasty = points.with_durability(Durability::Os);
+        let mut rows = (0u64..).zip(data.rows().zip(&data.payloads));
+        loop {
+            let batch: Vec<Point> = rows.by_ref().take(BATCH).map(point).collect();
+            if batch.is_empty() {
+                break;
+            }
+            hasty.upsert(batch).wait()?;
+        }
+        db.flush().wait()?;
+        db.optimize().timeout(LONG).wait()?;
+        Ok(Self { points, _db: db })
+    }
+
+    fn request(&self, values: &[f32], search: &Search) -> Result<Query> {
+        // It looks at every point, whatever `search.ef` says, until there is an index.
+        let query = Query::nearest(VECTOR, values).limit(search.k);
+        Ok(match &search.filter {
+            Some(filter) => query.filter(field(&filter.field).below(filter.below)),
+            None => query,
+        })
+    }
+
+    fn answer(&self, request: Query, _search: &Search) -> Result<Vec<Hit>> {
+        Ok(self.points.search(request).wait()?)
+    }
+
+    fn rows(hits: Vec<Hit>) -> Vec<i64> {
+        let row = |hit: Hit| match hit.id {
+            PointId::Number(row) => row as i64,
+            PointId::Uuid(_) | PointId::Text(_) => -1,
+        };
+        hits.into_iter().map(row).collect()
+    }
+}
+
+fn point((row, (values, payload)): (u64, (&[f32], &serde_json::Value))) -> Point {
+    Point::new(row)
+        .vector(VECTOR, values)
+        .payload(payload.clone())
+}

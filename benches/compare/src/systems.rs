@@ -1,0 +1,49 @@
+//! The systems that are compared.
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) host: Host,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Vectors in memory and nothing else.
+    Index,
+    /// Payloads, filters, and files.
+    Database,
+}
+
+/// Which program runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// This one, as `serve NAME`.
+    Rust,
+    /// `peers.py`.
+    Python,
+}
+
+pub(crate) const AMPHORA: &str = "amphora";
+
+/// Those in Rust are there if the program was built with their features.
+pub(crate) const SYSTEMS: &[System] = &[
+    system(AMPHORA, Kind::Database, Host::Rust),
+    system("hnswlib", Kind::Index, Host::Python),
+    system("faiss", Kind::Index, Host::Python),
+    system("faiss-sq8", Kind::Index, Host::Python),
+    system("usearch", Kind::Index, Host::Python),
+    system("usearch-f16", Kind::Index, Host::Python),
+    #[cfg(feature = "hnsw_rs")]
+    system("hnsw_rs", Kind::Index, Host::Rust),
+    #[cfg(feature = "hannoy")]
+    system("hannoy", Kind::Index, Host::Rust),
+    system("qdrant-edge", Kind::Database, Host::Python),
+    system("zvec", Kind::Database, Host::Python),
+    system("zvec-int8", Kind::Database, Host::Python),
+];
+
+const fn system(name: &'static str, kind: Kind, host: Host) -> System {
+    System { name, kind, host }
+}

@@ -4,6 +4,7 @@
 //! Machines are shared and noisy: read ratios, not absolute times.
 
 mod handoff;
+mod search;
 mod stall;
 mod storage;
 
@@ -13,11 +14,16 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     (
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "search",
+        "indexed search of real embeddings, beside comparing every point",
+        search::run,
     ),
     (
         "stall",

@@ -474,6 +474,7 @@ impl DatabaseBuilder {
         let Options {
             write_queue,
             memtable_bytes,
+            index_from,
             limits,
             ..
         } = &self.options;
@@ -482,6 +483,7 @@ impl DatabaseBuilder {
             ("batch_bytes", limits.batch_bytes, Limits::MAX_BATCH_BYTES),
             ("batch_points", limits.batch_points, u32::MAX as usize),
             ("memtable_bytes", *memtable_bytes, usize::MAX),
+            ("index_from", *index_from, usize::MAX),
         ] {
             if !(1..=most).contains(&size) {
                 return Err(Error::invalid(format!(

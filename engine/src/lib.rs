@@ -68,8 +68,9 @@ mod op;
 mod wal;
 mod manifest;
 mod container;
-// index: how a value is checked and compared
+// index: how a value is checked, compared and found
 mod vector;
+mod fields;
 // segment: the points
 mod memtable;
 mod segment;
@@ -96,6 +97,6 @@ pub use options::{Durability, Limits, Options, PoolOptions};
 pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
-pub use query::{FieldPath, Filter, Hit, Query, field};
-pub use schema::{Field, Metric, Schema, Vector};
+pub use query::{Effort, FieldPath, Filter, Hit, Query, field};
+pub use schema::{Field, Hnsw, Metric, Schema, Vector};
 pub use snapshot::Snapshot;

@@ -41,6 +41,9 @@ pub struct Options {
     /// of it is full, it is written to segments in the background; when all of it is, writes wait
     /// until that is done. Default: 64 MiB.
     pub memtable_bytes: usize,
+    /// From how many vectors on a segment gets an index over them, built in the background; fewer are
+    /// compared one by one. At least 1. Default: 1,000.
+    pub index_from: usize,
     /// Serve what is left of a collection of which a segment is damaged. Without it, all reads and
     /// writes are refused that would need the damaged part. With it, opening reads all segments
     /// whole, and the damaged ones are left out of reads and writes: the points in them seem not
@@ -67,6 +70,7 @@ impl Default for Options {
             write_queue: 1_024,
             durability: Durability::Sync,
             memtable_bytes: 64 << 20,
+            index_from: 1_000,
             set_aside_damaged: false,
             pools: None,
             limits: Limits::default(),
@@ -148,6 +152,8 @@ pub struct Limits {
     pub payload_bytes: usize,
     /// The `limit` of a query. Default: 10,000.
     pub hits: usize,
+    /// The `ef` of a query. Default: 10,000.
+    pub ef: usize,
     /// Conditions in a filter, its `and`, `or` and `not` counted. Default: 1,024.
     pub filter_conditions: usize,
 }
@@ -161,6 +167,7 @@ impl Default for Limits {
             batch_bytes: 64 << 20,
             payload_bytes: 1 << 20,
             hits: 10_000,
+            ef: 10_000,
             filter_conditions: 1_024,
         }
     }

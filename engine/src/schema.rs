@@ -36,6 +36,23 @@ pub struct Vector {
     pub dimensions: u32,
     /// How two of them are compared.
     pub metric: Metric,
+    /// How the indexes over it are built.
+    #[serde(default, skip_serializing_if = "Hnsw::is_default")]
+    pub hnsw: Hnsw,
+}
+
+/// How an index over vectors is built: a graph in which each vector is linked to near ones
+/// (Malkov and Yashunin, Hierarchical Navigable Small Worlds, 2016). Larger numbers give an index
+/// that finds more and takes longer to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hnsw {
+    /// How many links a vector gets when it is added; it keeps twice as many at most. From 4 to 128,
+    /// 16 unless changed.
+    pub m: u32,
+    /// How many vectors are kept in view while the links of a new one are looked for. From `m` to
+    /// 4,096, 128 unless changed.
+    pub ef_construction: u32,
 }
 
 /// How two vectors are compared. The score of a [`Hit`](crate::Hit) is larger for the nearer
@@ -67,6 +84,39 @@ pub enum Field {
     Float,
     /// True or false.
     Bool,
+}
+
+impl Default for Hnsw {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+impl Hnsw {
+    const DEFAULT: Self = Self {
+        m: 16,
+        ef_construction: 128,
+    };
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        let wrong = |what, found, least, most| {
+            Err(Error::invalid(format!(
+                "vector {}: {what} is {found}; expected {least} to {most}",
+                quoted(name)
+            )))
+        };
+        if !(4..=128).contains(&self.m) {
+            return wrong("m", self.m, 4, 128);
+        }
+        if !(self.m..=4_096).contains(&self.ef_construction) {
+            return wrong("ef_construction", self.ef_construction, self.m, 4_096);
+        }
+        Ok(())
+    }
 }
 
 impl Schema {
@@ -106,6 +156,7 @@ impl Schema {
         check_count("fields", self.fields.len(), Self::MAX_FIELDS)?;
         for (name, vector) in &self.vectors {
             check_name("vector", name)?;
+            vector.hnsw.check(name)?;
             if !(1..=Vector::MAX_DIMENSIONS).contains(&vector.dimensions) {
                 return Err(Error::invalid(format!(
                     "vector {name:?} has {} dimensions; expected 1 to {}",
@@ -154,7 +205,18 @@ impl Vector {
     /// A vector of `dimensions` numbers, compared by `metric`.
     #[must_use]
     pub const fn new(dimensions: u32, metric: Metric) -> Self {
-        Self { dimensions, metric }
+        Self {
+            dimensions,
+            metric,
+            hnsw: Hnsw::DEFAULT,
+        }
+    }
+
+    /// How the indexes over it are built.
+    #[must_use]
+    pub const fn hnsw(mut self, hnsw: Hnsw) -> Self {
+        self.hnsw = hnsw;
+        self
     }
 }
 

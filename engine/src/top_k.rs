@@ -19,6 +19,12 @@ struct Scored<T> {
     item: T,
 }
 
+impl<T: Ord> Default for TopK<T> {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl<T: Ord> TopK<T> {
     pub(crate) fn new(k: usize) -> Self {
         Self {

@@ -14,8 +14,10 @@ use crate::{
     point::Record,
     segment::{Deletes, PayloadReader, Segment},
     shape::Shape,
+    sync::{Mutex, lock},
+    vector::Index,
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -54,6 +56,26 @@ pub(crate) struct OpenSegment {
     pub(crate) deletes: Deletes,
     /// When the first of its rows expires.
     pub(crate) first_expiry: Expiry,
+    pub(crate) indexes: Indexes,
+}
+
+/// The indexes over the vectors of a segment, by the numbers of these: they come after it, and go
+/// when they are found damaged.
+#[derive(Debug, Default)]
+pub(crate) struct Indexes(Mutex<BTreeMap<u32, Arc<Index>>>);
+
+impl Indexes {
+    pub(crate) fn get(&self, number: u32) -> Option<Arc<Index>> {
+        lock(&self.0).get(&number).cloned()
+    }
+
+    pub(crate) fn set(&self, number: u32, index: Arc<Index>) {
+        lock(&self.0).insert(number, index);
+    }
+
+    pub(crate) fn remove(&self, number: u32) {
+        lock(&self.0).remove(&number);
+    }
 }
 
 impl OpenSegment {
@@ -263,7 +285,7 @@ impl Part {
 }
 
 impl Stored {
-    fn is_live(&self, row: u32) -> Result<bool> {
+    pub(crate) fn is_live(&self, row: u32) -> Result<bool> {
         let Self { segment, seq, now } = self;
         if !segment.deletes.is_live_at(row, *seq) {
             return Ok(false);

@@ -6,6 +6,7 @@
 
 use crate::{
     faults::{Fault, FaultyVfs},
+    indexes,
     layer::Kind,
     opening,
     power_loss::{Failure, Image, Wrong},
@@ -103,7 +104,10 @@ impl Attempt {
         }
         self.close()?;
         self.open_healed()?;
-        self.close()
+        self.close()?;
+        let problem = indexes::problem(&self.disk);
+        let problem = problem.map_err(|error| Failure::new(Wrong::NotOpened, error))?;
+        problem.map_or(Ok(()), |problem| Err(Failure::new(Wrong::Refused, problem)))
     }
 
     fn heal(&self) {

@@ -1,7 +1,20 @@
 //! How the long programs open a database: the one place that makes their options.
 
 use amphora::{Database, Options, Result, vfs::Vfs};
-use std::{thread, time::Duration};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// No segment is as large, unless the program wants indexes.
+static INDEX_FROM: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// From now on segments of larger batches get indexes: programs ask for them, and tests go
+/// without, which they double the time of.
+pub fn with_indexes() {
+    INDEX_FROM.store(16, Ordering::Relaxed);
+}
 
 /// How many bytes of points stay in memory before they are written to a segment. Small ones make
 /// the machinery behind them run often.
@@ -25,6 +38,7 @@ impl Memory {
 pub fn options(memory: Memory) -> Options {
     let default = Options::default();
     Options {
+        index_from: INDEX_FROM.load(Ordering::Relaxed),
         memtable_bytes: match memory {
             Memory::Tiny => 4 << 10,
             Memory::Small => 64 << 10,

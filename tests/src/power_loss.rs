@@ -7,6 +7,7 @@
 
 use crate::{
     faults::FaultyVfs,
+    indexes,
     opening::optimize,
     workload::{Change, Model, Step, open, start},
 };
@@ -313,9 +314,22 @@ impl Run {
     ) -> Result<Self, Failure> {
         let allowed = self.allowed(prefix);
         let disk = FaultyVfs::new(vfs.clone());
-        let run = || Self::record(vfs, &disk, start, allowed, steps, Duration::ZERO);
+        let run = || {
+            let run = Self::record(vfs, &disk, start, allowed, steps, Duration::ZERO)?;
+            if !steps.is_empty() {
+                check_indexes(&vfs.fork())?;
+            }
+            Ok(run)
+        };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(Failure::of_panic(&*panic)))
     }
+}
+
+/// Whatever became of index files, they are built again, and none is left that is of no use.
+fn check_indexes(vfs: &MemoryVfs) -> Result<(), Failure> {
+    let problem = indexes::problem(vfs);
+    let problem = problem.map_err(|error| Failure::new(Wrong::Refused, error))?;
+    problem.map_or(Ok(()), |problem| Err(Failure::new(Wrong::Refused, problem)))
 }
 
 /// What a power loss left.

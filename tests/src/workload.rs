@@ -7,7 +7,10 @@ mod script;
 
 pub use script::{coda, random_script, script, writes};
 
-use crate::opening::{self, Memory};
+use crate::{
+    nearest,
+    opening::{self, Memory},
+};
 use amphora::{
     Batch, BoxFuture, Database, Edit, Field, Metric, Point, PointId, Result, Schema, Vector,
     vfs::Vfs,
@@ -122,7 +125,7 @@ impl Model {
     /// Those of reading it.
     ///
     /// # Panics
-    /// When it contradicts itself: `count`, `get` and `scroll` must be of one mind.
+    /// When it contradicts itself: `count`, `get`, `scroll` and searches must be of one mind.
     pub fn read(db: &Database) -> Result<Self> {
         let mut model = Self::default();
         for name in db.collections().wait()? {
@@ -138,6 +141,8 @@ impl Model {
             if let Some((id, point)) = points.first_key_value() {
                 assert_eq!(collection.get(id).wait()?.as_ref(), Some(point));
             }
+            let problem = nearest::problem(&collection, &points.values().collect::<Vec<_>>())?;
+            assert_eq!(problem, None);
             model.0.insert(name, points);
         }
         for snapshot in db.snapshots().wait()? {
@@ -229,9 +234,15 @@ fn schema() -> Schema {
 /// A point that differs by its version, with `text` bytes of text.
 #[must_use]
 pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
+    let id = id.into();
+    // Points of one version differ, so that an index can tell them apart.
+    let y = match &id {
+        PointId::Number(number) => (number % 64) as f32,
+        _ => 0.5,
+    };
     let x = version as f32;
     let point = Point::new(id)
-        .vector("a", [x, 1.0, -x, 0.5])
+        .vector("a", [x, 1.0 + y, -x, 0.5 * y])
         .payload(json!({
             "version": version,
             "text": "x".repeat(text),
@@ -241,6 +252,6 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
     if version.is_multiple_of(2) {
         point
     } else {
-        point.vector("b", [x, 0.25])
+        point.vector("b", [x, 0.25 - y])
     }
 }

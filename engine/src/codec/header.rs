@@ -23,7 +23,6 @@ pub(crate) enum FileKind {
     Manifest = 4,
     Portable = 5,
     Missed = 6,
-    #[cfg_attr(not(test), expect(dead_code, reason = "no index is written yet"))]
     Index = 7,
 }
 

@@ -9,18 +9,21 @@ use crate::{
     expiry::Expiry,
     id::{PointId, SeqNo},
     manifest::{SegmentFiles, segment_name},
-    segment::{self, Deletes, Segment, Source, VectorShape},
+    payload::Payload,
+    segment::{self, Deletes, Layout, Segment, Source, VectorShape},
     shape::Shape,
     vfs::Vfs,
-    view::{OpenSegment, Part, Payloads},
+    view::{Indexes, OpenSegment, Part, Payloads},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A segment that was built, and where its rows come from.
 #[derive(Debug)]
 pub(super) struct Built {
     pub(super) segment: Arc<OpenSegment>,
     pub(super) bytes: u64,
+    /// The files of its indexes.
+    pub(super) indexes: BTreeMap<u32, u64>,
     /// For each part the rows that were taken over, in their order.
     origins: Vec<Vec<u32>>,
 }
@@ -35,6 +38,7 @@ impl Built {
             deletes: None,
             first_expiry: self.segment.first_expiry,
             missed: None,
+            indexes: self.indexes.clone(),
         }
     }
 
@@ -82,7 +86,11 @@ pub(super) fn build(
     let vectors: Vec<VectorShape> = vectors.collect();
     let name = segment_name(file);
     let mut source = Rows::new(parts, &origins, rows);
-    let meta = segment::write(vfs, &name, &vectors, &mut source, cancel)?;
+    let layout = Layout {
+        vectors: &vectors,
+        fields: &shape.schema.fields,
+    };
+    let meta = segment::write(vfs, &name, layout, &mut source, cancel)?;
     let segment = Segment::open(vfs, &name)?;
     let deletes = Deletes::new(segment.rows());
     Ok(Some(Built {
@@ -91,8 +99,10 @@ pub(super) fn build(
             segment,
             deletes,
             first_expiry: meta.first_expiry,
+            indexes: Indexes::default(),
         }),
         bytes: meta.bytes,
+        indexes: BTreeMap::new(),
         origins,
     }))
 }
@@ -150,8 +160,228 @@ impl Source for Rows<'_> {
         self.parts[part].0.expiry(row)
     }
 
+    fn payload(&mut self, row: u32) -> Result<Payload> {
+        let (part, row) = self.place(row);
+        self.parts[part].2.get(row)
+    }
+
     fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
         let (part, row) = self.place(row);
         self.parts[part].2.put_json(row, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        memtable::Memtable,
+        point::Record,
+        query::{self, Filter},
+        schema::{Field, Schema},
+        vfs::MemoryVfs,
+        view::Stored,
+    };
+    use proptest::{prelude::*, sample::select};
+    use serde_json::{Value, json};
+    use std::ops::Bound;
+
+    const PATHS: [&str; 6] = ["number", "integer", "key", "flag", "deep.x", "free"];
+
+    fn any_number() -> impl Strategy<Value = Value> {
+        let big = 1i64 << 53;
+        select(vec![
+            json!(0),
+            json!(-0.0),
+            json!(1),
+            json!(1.0),
+            json!(1.5),
+            json!(-1),
+            json!(big),
+            json!(big as f64),
+            json!(big + 1),
+            json!(i64::MIN),
+            json!(u64::MAX - 1),
+            json!(u64::MAX),
+            json!(u64::MAX as f64),
+            json!(-1e300),
+        ])
+    }
+
+    fn any_text() -> impl Strategy<Value = Value> {
+        select(vec!["", "a", "ab", "b", "\u{e9}"]).prop_map(Value::from)
+    }
+
+    fn any_scalar() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any_number(),
+            any_text(),
+            any::<bool>().prop_map(Value::from)
+        ]
+    }
+
+    /// What a payload may have at a path: a value, nothing, or several.
+    fn any_values(scalar: BoxedStrategy<Value>) -> impl Strategy<Value = Value> {
+        let item = prop_oneof![9 => scalar.clone(), 1 => Just(Value::Null), 1 => Just(json!([1]))];
+        prop_oneof![
+            8 => scalar,
+            1 => Just(Value::Null),
+            2 => prop::collection::vec(item, 0..4).prop_map(Value::from),
+        ]
+    }
+
+    /// Payloads as fields are declared; if `mixed`, with values of other types too.
+    fn any_payload(mixed: bool) -> impl Strategy<Value = Payload> {
+        let values = |declared: BoxedStrategy<Value>| {
+            let scalar = match mixed {
+                true => prop_oneof![8 => declared, 1 => any_scalar()].boxed(),
+                false => declared,
+            };
+            prop::option::weighted(0.9, any_values(scalar))
+        };
+        let x = || values(any_number().boxed());
+        let deep = prop_oneof![
+            x().prop_map(|x| json!({ "x": x })),
+            (x(), x()).prop_map(|(x, y)| json!([{ "x": x }, 7, { "x": y }])),
+            any_scalar(),
+        ];
+        let top = (
+            values(any_number().boxed()),
+            values(any_number().boxed()),
+            values(any_text().boxed()),
+            values(any::<bool>().prop_map(Value::from).boxed()),
+            values(any_scalar().boxed()),
+            deep,
+            prop::option::weighted(0.1, any_values(any_number().boxed())),
+        );
+        top.prop_map(|(number, integer, key, flag, free, deep, whole)| {
+            let all = [
+                ("number", number),
+                ("integer", integer),
+                ("key", key),
+                ("flag", flag),
+                ("free", free),
+                ("deep", Some(deep)),
+                ("deep.x", whole),
+            ];
+            let present = all
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)));
+            let map = present.map(|(key, value)| (key.to_owned(), value));
+            Payload::from(map.collect::<serde_json::Map<_, _>>())
+        })
+    }
+
+    fn any_filter() -> impl Strategy<Value = Filter> {
+        let bound = || {
+            prop_oneof![
+                Just(Bound::Unbounded),
+                any_number().prop_map(Bound::Included),
+                any_number().prop_map(Bound::Excluded),
+            ]
+        };
+        let path = || select(&PATHS[..]).prop_map(str::to_owned);
+        let leaf = prop_oneof![
+            (path(), any_scalar()).prop_map(|(path, value)| Filter::Equals(path, value)),
+            (path(), bound(), bound())
+                .prop_map(|(path, low, high)| Filter::Within(path, low, high)),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let several = prop::collection::vec(inner.clone(), 0..4);
+            prop_oneof![
+                several.clone().prop_map(Filter::All),
+                several.prop_map(Filter::Any),
+                inner.prop_map(|inner| Filter::Not(Box::new(inner))),
+            ]
+        })
+    }
+
+    /// The live rows of a part match as their payloads do.
+    fn check(part: &Part, filter: &Filter) {
+        let mut bound = query::Bound::new(filter, part, &Cancel::default()).unwrap();
+        let mut payloads = part.payloads();
+        let mut expected = Vec::new();
+        for row in 0..part.rows() {
+            let matches = filter.matches(&payloads.get(row).unwrap());
+            assert_eq!(bound.matches(row).unwrap(), matches, "row {row}");
+            expected.extend(matches.then_some(row));
+        }
+        let Some(estimate) = bound.estimate() else {
+            assert_eq!(bound.rows(u64::MAX).unwrap(), None);
+            return;
+        };
+        let count = expected.len() as u64;
+        match filter {
+            Filter::Equals(..) => assert_eq!(estimate, count),
+            _ => assert!((count..=u64::from(part.rows())).contains(&estimate)),
+        }
+        let mut rows = bound.rows(estimate).unwrap().unwrap();
+        rows.sort_unstable();
+        assert_eq!(rows, expected);
+        if let Some(fewer) = estimate.checked_sub(1) {
+            assert_eq!(bound.rows(fewer).unwrap(), None);
+        }
+    }
+
+    fn memtable(shape: &Arc<Shape>, first: u64, payloads: &[Payload]) -> Memtable {
+        let mut memtable = Memtable::new(Arc::clone(shape));
+        for (id, payload) in (first..).zip(payloads) {
+            let record = Record {
+                id: id.into(),
+                vectors: Vec::new(),
+                payload: payload.clone(),
+                expiry: Expiry::NEVER,
+            };
+            memtable.upsert(record, SeqNo(1));
+        }
+        memtable
+    }
+
+    fn built(vfs: &MemoryVfs, file: u64, shape: &Shape, parts: &[Part]) -> Part {
+        let built = build(vfs, file, shape, parts, &Cancel::default());
+        Part::Stored(Stored {
+            segment: built.unwrap().unwrap().segment,
+            seq: SeqNo(1),
+            now: Expiry::BEGINNING,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// In memory, flushed before and after fields were declared, and merged without some rows.
+        #[test]
+        fn filters_answer_as_payloads_do(
+            (older, newer) in any::<bool>().prop_flat_map(|mixed| {
+                let payloads = || prop::collection::vec(any_payload(mixed), 1..60);
+                (payloads(), payloads())
+            }),
+            filters in prop::collection::vec(any_filter(), 1..20),
+            ended in prop::collection::vec(any::<bool>(), 60),
+        ) {
+            let vfs = MemoryVfs::new();
+            let schema = Schema::new().field("number", Field::Float).field("key", Field::Keyword);
+            let old = Arc::new(Shape::new(schema.clone()));
+            let schema = schema.field("integer", Field::Integer).field("flag", Field::Bool);
+            let new = Arc::new(Shape::new(schema.field("deep.x", Field::Integer)));
+            let memory = |shape: &Arc<Shape>, first, payloads: &[Payload]| {
+                Part::Memory(memtable(shape, first, payloads).view(SeqNo(1)))
+            };
+            let first = memory(&old, 0, &older);
+            let second = built(&vfs, 1, &old, std::slice::from_ref(&first));
+            let third = built(&vfs, 2, &new, &[memory(&new, 100, &newer)]);
+            let parts = [first, second, third];
+            for part in &parts {
+                filters.iter().for_each(|filter| check(part, filter));
+            }
+            if let Part::Stored(stored) = &parts[1] {
+                let rows = (0..parts[1].rows()).zip(&ended).filter(|(_, ended)| **ended);
+                for (row, _) in rows {
+                    stored.segment.deletes.end(row, SeqNo(1));
+                }
+            }
+            let merged = built(&vfs, 3, &new, &parts[1..]);
+            filters.iter().for_each(|filter| check(&merged, filter));
+        }
     }
 }

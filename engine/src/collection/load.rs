@@ -6,6 +6,7 @@
 use super::{
     build::build,
     clock::Clock,
+    index,
     placed::{Placed, Unread},
     state::State,
     tables::{Table, Tables},
@@ -72,7 +73,11 @@ impl Loaded {
             id: collection.id,
             name: collection.name.clone(),
             shape: (*collection.shape).clone(),
-            segments: collection.segments.iter().map(|s| s.files).collect(),
+            segments: collection
+                .segments
+                .iter()
+                .map(|s| s.files.clone())
+                .collect(),
         };
         self.collections.iter().map(files).collect()
     }
@@ -265,7 +270,7 @@ pub(super) fn open_segments(
         let segments = collection.segments.iter();
         let segments = segments.map(|files| {
             cancel.check()?;
-            let mut placed = place_segment(vfs, *files, &collection.shape, manifest.applied)?;
+            let mut placed = place_segment(vfs, files, &collection.shape, manifest.applied)?;
             if set_aside {
                 read_whole(&mut placed, manifest.applied, cancel)?;
             }
@@ -297,7 +302,7 @@ pub(super) fn open_segments(
 /// A segment as far as it can be read: damage to it stays its own.
 fn place_segment(
     vfs: &dyn Vfs,
-    files: SegmentFiles,
+    files: &SegmentFiles,
     shape: &Shape,
     applied: SeqNo,
 ) -> Result<Placed> {
@@ -314,9 +319,9 @@ fn place_segment(
         Ok(segment)
     });
     match opened {
-        Ok(segment) => Ok(Placed::sound(files, Arc::new(segment))),
+        Ok(segment) => Ok(Placed::sound(files.clone(), Arc::new(segment))),
         Err(error) if error.kind() == ErrorKind::Corrupted => Ok(Placed {
-            files,
+            files: files.clone(),
             segment: None,
             unread: Some(Unread::new(error, missed, applied)),
             next_expiry: Expiry::NEVER,
@@ -361,7 +366,7 @@ fn of_a_file(name: &str, error: Error) -> Error {
 
 pub(super) fn open_segment(
     vfs: &dyn Vfs,
-    files: SegmentFiles,
+    files: &SegmentFiles,
     shape: &Shape,
     applied: SeqNo,
 ) -> Result<OpenSegment> {
@@ -379,6 +384,7 @@ pub(super) fn open_segment(
         let what = "the manifest names a segment of another size";
         return Err(Error::corrupted(&name, 0, what));
     }
+    let indexes = index::open(vfs, files, &segment, shape);
     let deletes = Deletes::new(segment.rows());
     if let Some(file) = files.deletes {
         let name = deletes_name(file.file);
@@ -397,5 +403,6 @@ pub(super) fn open_segment(
         segment,
         deletes,
         first_expiry: files.first_expiry,
+        indexes,
     })
 }

@@ -15,6 +15,7 @@ mod write;
 mod check;
 mod resolve;
 mod build;
+mod index;
 mod placed;
 mod tables;
 mod load;

@@ -49,7 +49,13 @@ impl Committer {
         tables.publish_all(wal.last_seq());
         let entrances = pools.entrances();
         let sweep = Sweep::new(entrances.update.clone());
-        let upkeep = Upkeep::new(Arc::clone(&vfs), entrances, Arc::clone(&state), manifest);
+        let upkeep = Upkeep::new(
+            Arc::clone(&vfs),
+            entrances,
+            Arc::clone(&state),
+            manifest,
+            options.index_from,
+        );
         let committer = Self {
             state,
             vfs,

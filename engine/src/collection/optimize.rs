@@ -40,8 +40,14 @@ impl Committer {
                 if !self.upkeep.is_idle() || self.tables.active_bytes() > 0 {
                     return;
                 }
-                let readable = self.upkeep.check_readable();
-                readable.and_then(|()| self.tables.check_whole())
+                match self.upkeep.index_failure() {
+                    Some(error) => Err(error.clone()),
+                    None if !self.upkeep.is_indexed(&self.tables) => return,
+                    None => {
+                        let readable = self.upkeep.check_readable();
+                        readable.and_then(|()| self.tables.check_whole())
+                    }
+                }
             }
         };
         for write in self.optimizing.drain(..) {

@@ -360,7 +360,7 @@ impl Tables {
         for placed in &mut table.segments {
             let found = files.iter().find(|new| new.file == placed.files.file);
             if let Some(new) = found {
-                placed.files = *new;
+                placed.files = new.clone();
             }
         }
     }

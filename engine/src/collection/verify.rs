@@ -13,12 +13,11 @@ use crate::{
     cancel::Cancel,
     error::{Error, ErrorKind, Result},
     id::SeqNo,
-    manifest::{
-        self, Manifest, SegmentFiles, SnapshotRecord, deletes_name, missed_name, segment_name,
-    },
+    manifest::{self, Manifest, SegmentFiles, SnapshotRecord, index_name, missed_name},
     segment,
     shape::Shape,
     vfs::Vfs,
+    view::OpenSegment,
     wal::{self, Plan},
 };
 use std::collections::BTreeSet;
@@ -92,7 +91,7 @@ impl Verifier<'_> {
         for manifest in [&manifest].into_iter().chain(&snapshots) {
             for collection in &manifest.collections {
                 for files in &collection.segments {
-                    damaged.extend(self.segment(*files, &collection.shape, manifest.applied)?);
+                    damaged.extend(self.segment(files, &collection.shape, manifest.applied)?);
                 }
             }
         }
@@ -105,33 +104,52 @@ impl Verifier<'_> {
 
     fn segment(
         &mut self,
-        files: SegmentFiles,
+        files: &SegmentFiles,
         shape: &Shape,
         applied: SeqNo,
     ) -> Result<Vec<Error>> {
         self.cancel.check()?;
-        let name = segment_name(files.file);
-        let deletes = files.deletes.map(|deletes| deletes_name(deletes.file));
-        let missed = files.missed.map(missed_name);
-        let mut beside: Vec<String> = deletes.into_iter().chain(missed.clone()).collect();
-        beside.push(name);
-        self.count(beside.iter())?;
-        // Its deletes change while it stays: they are one with it.
-        let key = beside.join(" ");
+        let names = files.names();
+        self.count(names.iter())?;
+        // What belongs to it changes while it stays: they are one with it.
+        let key = names.join(" ");
         if self.sound.contains(&key) || !self.seen.insert(key.clone()) {
             return Ok(Vec::new());
         }
         let mut flaws = match open_segment(self.vfs, files, shape, applied) {
-            Ok(open) => open.segment.verify(self.cancel)?,
+            Ok(open) => self.opened(&open, files, shape)?,
             Err(error) => damage(error)?,
         };
-        if let Some(name) = missed
+        if let Some(name) = files.missed.map(missed_name)
             && let Err(error) = segment::read_missed(self.vfs, &name, files.file)
         {
             flaws.extend(damage(error)?);
         }
         if flaws.is_empty() {
             self.sound.insert(key);
+        }
+        Ok(flaws)
+    }
+
+    /// Reads a segment, and the indexes over its vectors.
+    fn opened(
+        &self,
+        open: &OpenSegment,
+        files: &SegmentFiles,
+        shape: &Shape,
+    ) -> Result<Vec<Error>> {
+        let mut flaws = open.segment.verify(self.cancel)?;
+        for (_, number, _) in shape.vectors() {
+            let Some(file) = files.indexes.get(&number) else {
+                continue;
+            };
+            match open.indexes.get(number) {
+                Some(index) => flaws.extend(index.verify(self.cancel)?),
+                None => {
+                    let what = "the index is missing or damaged";
+                    flaws.push(Error::corrupted(&index_name(*file), 0, what));
+                }
+            }
         }
         Ok(flaws)
     }

@@ -84,6 +84,11 @@ impl<K: SectionKind> Sections<K> {
         })
     }
 
+    /// Whether this is the name of the file.
+    pub(crate) fn is_file(&self, name: &str) -> bool {
+        *self.name == *name
+    }
+
     /// The length of the file in bytes.
     pub(crate) fn file_len(&self) -> u64 {
         self.map.len() as u64
@@ -190,7 +195,6 @@ impl<K: SectionKind> Sections<K> {
     /// All of a section in place, if every chunk of it was found sound before: for what reads it
     /// all over, and would else ask at every value. None as well if its length is not that of
     /// whole values, which [`expect_len`](Self::expect_len) is there to tell.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no index is read yet"))]
     pub(crate) fn whole<T: AnyBitPattern>(&self, id: SectionId) -> Option<&[T]> {
         let section = &self.sections[id.0];
         if !section.is_whole() {
@@ -203,7 +207,6 @@ impl<K: SectionKind> Sections<K> {
 
     /// Checks what of a section was not found sound before, up to the first flaw. After that
     /// [`whole`](Self::whole) gives it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no index is read yet"))]
     pub(crate) fn check_all(&self, id: SectionId, cancel: &Cancel) -> Result<()> {
         let section = &self.sections[id.0];
         for chunk in (0..section.chunks()).filter(|chunk| !section.is_sound(*chunk)) {

@@ -46,10 +46,6 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-#[cfg_attr(
-    not(test),
-    expect(unused_imports, reason = "it waits for the graph index")
-)]
 pub(crate) use prefetch::prefetch;
 
 use kernels::Kernels;

@@ -70,8 +70,8 @@ pub(crate) struct CollectionFiles {
     pub(crate) segments: Vec<SegmentFiles>,
 }
 
-/// A segment: its file, and the file of the rows that have ended in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A segment: its file, the file of the rows that have ended in it, and its indexes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SegmentFiles {
     pub(crate) file: u64,
@@ -85,6 +85,9 @@ pub(crate) struct SegmentFiles {
     /// The number of the file of ids that ended while it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missed: Option<u64>,
+    /// By the number of the vector that each is over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) indexes: BTreeMap<u32, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,19 +197,31 @@ impl CollectionFiles {
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         let files = |segment: &SegmentFiles| {
             let deletes = segment.deletes.map(|deletes| deletes.file);
-            [Some(segment.file), deletes, segment.missed]
+            let files = [Some(segment.file), deletes, segment.missed];
+            let indexes = segment.indexes.values().copied();
+            files
+                .into_iter()
+                .flatten()
+                .chain(indexes)
+                .collect::<Vec<_>>()
         };
-        self.segments.iter().flat_map(files).flatten()
+        self.segments.iter().flat_map(files)
     }
 
     /// The names of its files.
     fn names(&self) -> impl Iterator<Item = String> {
-        let names = |segment: &SegmentFiles| {
-            let deletes = segment.deletes.map(|deletes| deletes_name(deletes.file));
-            let missed = segment.missed.map(missed_name);
-            [Some(segment_name(segment.file)), deletes, missed]
-        };
-        self.segments.iter().flat_map(names).flatten()
+        self.segments.iter().flat_map(SegmentFiles::names)
+    }
+}
+
+impl SegmentFiles {
+    /// The names of all its files.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let deletes = self.deletes.map(|deletes| deletes_name(deletes.file));
+        let missed = self.missed.map(missed_name);
+        let files = [Some(segment_name(self.file)), deletes, missed];
+        let indexes = self.indexes.values().map(|number| index_name(*number));
+        files.into_iter().flatten().chain(indexes).collect()
     }
 }
 
@@ -265,6 +280,11 @@ pub(crate) fn missed_name(number: u64) -> String {
     format!("missed-{number:010}.ids")
 }
 
+/// The name of the index file with this number.
+pub(crate) fn index_name(number: u64) -> String {
+    format!("index-{number:010}.idx")
+}
+
 /// Whether the engine writes files of such a name; logs apart.
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
@@ -272,6 +292,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
         || number_of(name, "segment-", ".seg").is_some()
         || number_of(name, "deletes-", ".del").is_some()
         || number_of(name, "missed-", ".ids").is_some()
+        || number_of(name, "index-", ".idx").is_some()
 }
 
 /// Whether a file of this name is a manifest, or the beginning of one.
@@ -300,6 +321,7 @@ mod tests {
             deletes,
             first_expiry: Expiry::NEVER,
             missed: None,
+            indexes: BTreeMap::new(),
         };
         CollectionFiles {
             id: CollectionId(0),

@@ -4,10 +4,16 @@
 //! anything runs. Running one reads the view that it was given and nothing else, and changes nothing.
 
 mod filter;
+mod bound;
+mod plan;
 mod scan;
+mod nearest;
 
+#[cfg(test)]
+pub(crate) use bound::Bound;
 pub use filter::{FieldPath, Filter, field};
-pub(crate) use scan::{Nearest, count, ids, nearest, point, scroll};
+pub(crate) use nearest::{Nearest, nearest};
+pub(crate) use scan::{count, ids, point, scroll};
 
 use crate::{
     error::{Error, Result},
@@ -38,10 +44,32 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// The most hits, 10 unless changed.
     pub limit: usize,
+    /// How hard to look for the nearest: for 98 % of them unless changed.
+    pub effort: Effort,
     /// Whether hits carry their payload: yes unless changed.
     pub with_payload: bool,
     /// Whether hits carry their vectors: no unless changed.
     pub with_vectors: bool,
+}
+
+/// How hard to look for the nearest, where there is an index: what is in memory alone, or in a
+/// segment whose index is not ready, is compared point by point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effort {
+    /// Every point is compared.
+    Exact,
+    /// So large a share of the nearest shall be found, above 0 and at most 1. Each index knows from
+    /// measuring itself what that takes; 1 is [`Exact`](Self::Exact).
+    Recall(f32),
+    /// So many points are kept in view in each index, `ef` in the words of HNSW.
+    Ef(usize),
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self::Recall(0.98)
+    }
 }
 
 /// A point that was found.
@@ -58,6 +86,22 @@ pub struct Hit {
     pub vectors: Vec<(String, Vec<f32>)>,
 }
 
+impl Effort {
+    fn checked(self, limits: &Limits) -> Result<Self> {
+        match self {
+            Self::Recall(recall) if !(recall > 0.0 && recall <= 1.0) => Err(Error::invalid(
+                format!("the recall of a query is {recall}; expected more than 0 and at most 1"),
+            )),
+            Self::Recall(1.0) => Ok(Self::Exact),
+            Self::Ef(ef) if !(1..=limits.ef).contains(&ef) => Err(Error::invalid(format!(
+                "the ef of a query is {ef}; expected 1 to {}",
+                limits.ef
+            ))),
+            Self::Exact | Self::Recall(_) | Self::Ef(_) => Ok(self),
+        }
+    }
+}
+
 impl Query {
     /// The points whose vector `vector` is nearest to `values` under the schema's metric. Among
     /// equal scores the smaller id comes first.
@@ -67,6 +111,7 @@ impl Query {
             values: values.into(),
             filter: None,
             limit: 10,
+            effort: Effort::default(),
             with_payload: true,
             with_vectors: false,
         }
@@ -83,6 +128,28 @@ impl Query {
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Compares every point, so that the nearest are found for certain.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.effort = Effort::Exact;
+        self
+    }
+
+    /// Looks for so large a share of the nearest, above 0 and at most 1: 0.9 is quicker than 0.99.
+    /// See [`Effort::Recall`].
+    #[must_use]
+    pub fn recall(mut self, recall: f32) -> Self {
+        self.effort = Effort::Recall(recall);
+        self
+    }
+
+    /// Keeps so many points in view in each index: see [`Effort::Ef`].
+    #[must_use]
+    pub fn ef(mut self, ef: usize) -> Self {
+        self.effort = Effort::Ef(ef);
         self
     }
 
@@ -112,6 +179,7 @@ impl Query {
                 self.limit, limits.hits
             )));
         }
+        let effort = self.effort.checked(limits)?;
         let (vector, spec) = shape.vector_named(&self.vector)?;
         check_vector(&self.vector, spec, &self.values)?;
         Ok(Nearest {
@@ -120,6 +188,7 @@ impl Query {
             values: self.values,
             filter,
             limit: self.limit,
+            effort,
             with_payload: self.with_payload,
             with_vectors: self.with_vectors,
         })

@@ -1,90 +1,17 @@
-//! Running a query by looking at every point: exact, and the reference for all that is faster.
+//! Going over all points: counts and pages.
 //!
 //! It asks its [`Cancel`] at every block of rows, a few microseconds apart.
 
-use super::{Filter, Hit};
+use super::Filter;
 use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
-    kernel,
-    payload::Payload,
     point::Point,
-    schema::Metric,
     shape::Shape,
-    top_k::TopK,
-    vector::scale,
     view::{Part, View},
 };
 use std::ops::ControlFlow;
-
-/// A [`Query`](super::Query) that was checked against a schema.
-#[derive(Clone, Debug)]
-pub(crate) struct Nearest {
-    /// The number of the vector.
-    pub(super) vector: u32,
-    pub(super) metric: Metric,
-    pub(super) values: Vec<f32>,
-    pub(super) filter: Option<Filter>,
-    pub(super) limit: usize,
-    pub(super) with_payload: bool,
-    pub(super) with_vectors: bool,
-}
-
-/// The hits of a query, the best first.
-pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
-    let scale = scale(&query.values, query.metric);
-    let mut best = TopK::new(query.limit);
-    let parts = view.parts()?;
-    for (number, part) in parts.iter().enumerate() {
-        let mut payloads = part.payloads();
-        part.vectors(query.vector, cancel, |row, values, stored_scale| {
-            let score = score(query, scale, values, stored_scale);
-            // The score is cheaper than the filter, and few scores are wanted.
-            if !best.wants(score) {
-                return Ok(());
-            }
-            if let Some(filter) = &query.filter
-                && !filter.matches(&payloads.get(row)?)
-            {
-                return Ok(());
-            }
-            best.offer(score, (part.id(row)?, number, row));
-            Ok(())
-        })?;
-    }
-    let hit = |(score, (id, number, row))| {
-        let part: &Part = &parts[number];
-        Ok(Hit {
-            id,
-            score,
-            payload: if query.with_payload {
-                part.payloads().get(row)?
-            } else {
-                Payload::default()
-            },
-            vectors: if query.with_vectors {
-                vectors(part, view.shape(), row)?
-            } else {
-                Vec::new()
-            },
-        })
-    };
-    best.into_sorted().map(hit).collect()
-}
-
-/// Larger for the nearer, under every metric. Values are bounded, so that it is finite.
-fn score(query: &Nearest, query_scale: f32, stored: &[f32], stored_scale: f32) -> f32 {
-    let values = &query.values[..];
-    match query.metric {
-        Metric::Cosine => {
-            (kernel::dot(values, stored) * query_scale * stored_scale).clamp(-1.0, 1.0)
-        }
-        Metric::Dot => kernel::dot(values, stored),
-        Metric::Euclidean => -kernel::squared_l2(values, stored).sqrt(),
-        Metric::Manhattan => -kernel::l1(values, stored),
-    }
-}
 
 /// How many points match.
 pub(crate) fn count(view: &View, filter: Option<&Filter>, cancel: &Cancel) -> Result<u64> {
@@ -190,7 +117,7 @@ pub(crate) fn point(view: &View, part: &Part, row: u32) -> Result<Point> {
     })
 }
 
-fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vec<(String, Vec<f32>)>> {
+pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vec<(String, Vec<f32>)>> {
     let mut vectors = Vec::new();
     for (name, number, _) in shape.vectors() {
         if let Some((values, _)) = part.vector(row, number)? {

@@ -11,14 +11,17 @@
 //! | 7 | vector scales | f32 for each of these, if any is not 1 |
 //! | 8, 9 | payload units, payloads | see `payloads.rs` |
 //! | 10 | expiries | u64 for each row, as in the log; if a row expires |
+//! | 11 | column | of a declared field, see `fields/format.rs` |
 //!
-//! The number of a section is that of its vector, or else 0. The directory lists each vector that
-//! some row has: number u32, dimensions u32, count u32.
+//! The number of a section is that of its vector, of a column its place in the directory, or else
+//! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
+//! u32, count u32; then a count u32 and each field that has a column: its name with its length u32
+//! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean.
 
 use crate::{
-    codec::{DecodeError, Decoded, Decoder, header::FileKind, put_u32},
+    codec::{DecodeError, Decoded, Decoder, header::FileKind, put_bytes, put_u32},
     container::{self, SectionKind},
-    schema::{Schema, Vector},
+    schema::{Field, Schema, Vector},
 };
 
 /// The most rows: a row and one more fits in 32 bits, beside a value that stands for none.
@@ -27,6 +30,8 @@ pub(super) const MAX_ROWS: u32 = u32::MAX - 1;
 pub(super) const NO_PLACE: u32 = u32::MAX;
 /// The bytes of a vector in the directory.
 const VECTOR_ENTRY: usize = 12;
+/// The least bytes of a column in the directory.
+const COLUMN_ENTRY: usize = 8;
 
 /// A segment file being written.
 pub(super) type Output<'a> = container::Output<'a, Kind>;
@@ -47,12 +52,13 @@ pub(super) enum Kind {
     PayloadUnits = 8,
     Payloads = 9,
     Expiries = 10,
+    Column = 11,
 }
 
 impl SectionKind for Kind {
     const FILE: FileKind = FileKind::Segment;
-    /// Of ids, payloads and expiries seven, and three for each vector.
-    const MAX_SECTIONS: usize = 7 + 3 * Schema::MAX_VECTORS;
+    /// Of ids, payloads and expiries seven, three for each vector, and one for each field.
+    const MAX_SECTIONS: usize = 7 + 3 * Schema::MAX_VECTORS + Schema::MAX_FIELDS;
     const ALL: &'static [Self] = &[
         Self::IdNumbers,
         Self::IdOffsets,
@@ -64,6 +70,7 @@ impl SectionKind for Kind {
         Self::PayloadUnits,
         Self::Payloads,
         Self::Expiries,
+        Self::Column,
     ];
 
     fn code(self) -> u32 {
@@ -80,24 +87,59 @@ pub(super) struct VectorEntry {
     pub(super) count: u32,
 }
 
-pub(super) fn encode_vectors(vectors: &[VectorEntry]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(vectors.len() * VECTOR_ENTRY);
-    for vector in vectors {
-        put_u32(&mut out, vector.number);
-        put_u32(&mut out, vector.dimensions);
-        put_u32(&mut out, vector.count);
-    }
-    out
+/// A field that has a column, as the directory lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ColumnEntry {
+    pub(super) name: String,
+    pub(super) field: Field,
 }
 
-/// The vectors of a segment with so many rows: each as it can be, none twice.
-pub(super) fn decode_vectors(bytes: &[u8], rows: u32) -> Decoded<Vec<VectorEntry>> {
-    if rows > MAX_ROWS || bytes.len() > Schema::MAX_VECTORS * VECTOR_ENTRY {
+/// What the directory says beside where sections are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    pub(super) vectors: Vec<VectorEntry>,
+    /// By the numbers of their sections.
+    pub(super) columns: Vec<ColumnEntry>,
+}
+
+impl Contents {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_u32(&mut out, self.vectors.len() as u32);
+        for vector in &self.vectors {
+            put_u32(&mut out, vector.number);
+            put_u32(&mut out, vector.dimensions);
+            put_u32(&mut out, vector.count);
+        }
+        put_u32(&mut out, self.columns.len() as u32);
+        for column in &self.columns {
+            put_bytes(&mut out, column.name.as_bytes());
+            put_u32(&mut out, code_of(column.field));
+        }
+        out
+    }
+
+    /// What a segment with so many rows holds: each vector as it can be, nothing twice.
+    pub(super) fn decode(bytes: &[u8], rows: u32) -> Decoded<Self> {
+        let mut decoder = Decoder::new(bytes);
+        let contents = Self {
+            vectors: decode_vectors(&mut decoder, rows)?,
+            columns: decode_columns(&mut decoder)?,
+        };
+        if !decoder.is_empty() {
+            return Err(DecodeError("the directory says more than it can"));
+        }
+        Ok(contents)
+    }
+}
+
+fn decode_vectors(decoder: &mut Decoder<'_>, rows: u32) -> Decoded<Vec<VectorEntry>> {
+    let count = decoder.count(VECTOR_ENTRY)?;
+    if rows > MAX_ROWS || count > Schema::MAX_VECTORS {
         return Err(DecodeError("the directory lists more than there can be"));
     }
-    let mut decoder = Decoder::new(bytes);
-    let mut vectors: Vec<VectorEntry> = Vec::new();
-    while !decoder.is_empty() {
+    let mut vectors: Vec<VectorEntry> = Vec::with_capacity(count);
+    for _ in 0..count {
         let vector = VectorEntry {
             number: decoder.u32()?,
             dimensions: decoder.u32()?,
@@ -112,4 +154,35 @@ pub(super) fn decode_vectors(bytes: &[u8], rows: u32) -> Decoded<Vec<VectorEntry
         vectors.push(vector);
     }
     Ok(vectors)
+}
+
+fn decode_columns(decoder: &mut Decoder<'_>) -> Decoded<Vec<ColumnEntry>> {
+    let count = decoder.count(COLUMN_ENTRY)?;
+    if count > Schema::MAX_FIELDS {
+        return Err(DecodeError("the directory lists more than there can be"));
+    }
+    let mut columns: Vec<ColumnEntry> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let name = decoder.str()?.to_owned();
+        // In the order of their names, so that none comes twice.
+        if columns.last().is_some_and(|last| last.name >= name) {
+            return Err(DecodeError("the fields in the directory do not ascend"));
+        }
+        let code = decoder.u32()?;
+        let field = FIELDS.iter().find(|field| code_of(**field) == code);
+        let field = *field.ok_or(DecodeError("a column is of an unknown type"))?;
+        columns.push(ColumnEntry { name, field });
+    }
+    Ok(columns)
+}
+
+const FIELDS: [Field; 4] = [Field::Keyword, Field::Integer, Field::Float, Field::Bool];
+
+fn code_of(field: Field) -> u32 {
+    match field {
+        Field::Keyword => 1,
+        Field::Integer => 2,
+        Field::Float => 3,
+        Field::Bool => 4,
+    }
 }

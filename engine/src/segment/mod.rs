@@ -5,6 +5,7 @@
 //! that opening costs the same for any size. Nothing here ever changes a file, decides which
 //! files there are, or asks whether a row is live: that is the version's work, with [`Deletes`].
 
+mod columns;
 mod deletes;
 mod format;
 mod ids;
@@ -20,12 +21,12 @@ pub(crate) use missed::{read_missed, write_missed};
 pub(crate) use payloads::PayloadReader;
 pub(crate) use reader::Segment;
 pub(crate) use tombstones::{read_deletes, write_deletes};
-pub(crate) use writer::{Source, VectorShape, write};
+pub(crate) use writer::{Layout, Source, VectorShape, write};
 
 #[cfg(test)]
 mod tests {
     use super::{
-        format::{Kind, VectorEntry, decode_vectors, encode_vectors},
+        format::{ColumnEntry, Contents, Kind, VectorEntry},
         writer::SegmentMeta,
         *,
     };
@@ -36,14 +37,29 @@ mod tests {
         expiry::Expiry,
         id::PointId,
         payload::Payload,
+        schema::Field,
         vfs::{MemoryVfs, Vfs},
     };
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
-    use std::{collections::BTreeMap, fmt::Debug, ops::Range};
+    use std::{
+        collections::BTreeMap,
+        fmt::Debug,
+        ops::{Bound, Range},
+    };
 
     const NAME: &str = "segment-1";
     const SHAPES: [VectorShape; 3] = [shape(0, 3), shape(4, 1), shape(7, 5)];
+
+    /// `b` holds what it should not, and `none` nothing.
+    const FIELDS: [(&str, Field); 6] = [
+        ("a", Field::Keyword),
+        ("b", Field::Float),
+        ("flags", Field::Bool),
+        ("n", Field::Integer),
+        ("none", Field::Integer),
+        ("text", Field::Keyword),
+    ];
 
     const fn shape(number: u32, dimensions: u32) -> VectorShape {
         VectorShape { number, dimensions }
@@ -79,6 +95,10 @@ mod tests {
             Ok(self.0[row as usize].expiry)
         }
 
+        fn payload(&mut self, row: u32) -> Result<Payload> {
+            Ok(self.0[row as usize].payload.clone())
+        }
+
         fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
             let payload = self.0[row as usize].payload.checked()?;
             serde_json::to_writer(out, payload).unwrap();
@@ -86,10 +106,18 @@ mod tests {
         }
     }
 
+    fn write_to(vfs: &MemoryVfs, source: &mut Model, cancel: &Cancel) -> Result<SegmentMeta> {
+        let fields = FIELDS.map(|(name, field)| (name.to_owned(), field));
+        let layout = Layout {
+            vectors: &SHAPES,
+            fields: &BTreeMap::from(fields),
+        };
+        write(vfs, NAME, layout, source, cancel)
+    }
+
     fn build(model: &Model) -> (MemoryVfs, SegmentMeta) {
         let vfs = MemoryVfs::new();
-        let mut source = model.clone();
-        let meta = write(&vfs, NAME, &SHAPES, &mut source, &Cancel::default()).unwrap();
+        let meta = write_to(&vfs, &mut model.clone(), &Cancel::default()).unwrap();
         (vfs, meta)
     }
 
@@ -137,7 +165,35 @@ mod tests {
         for (number, range) in [(0, 0..rows), (4, 1..rows), (7, 0..u32::MAX), (8, 0..rows)] {
             all &= scans_right(segment, model, number, range);
         }
+        for (name, _) in FIELDS {
+            all &= column_right(segment, model, name);
+        }
         all
+    }
+
+    /// Whether each value that some row has is found in the rows that have it.
+    fn column_right(segment: &Segment, model: &Model, name: &str) -> bool {
+        let column = match segment.column(name, &Cancel::default()) {
+            Ok(column) => column.unwrap(),
+            Err(error) => return right(Err(error), &()),
+        };
+        let values = |row: &Row| match row.payload.get(name) {
+            Some(Value::Array(values)) => values.clone(),
+            value => value.into_iter().cloned().collect(),
+        };
+        for value in model.0.iter().flat_map(values) {
+            let Some(found) = column.equal(&value) else {
+                assert_eq!(name, "b", "of another type than was declared");
+                continue;
+            };
+            let rows = (0..).zip(&model.0);
+            let rows = rows.filter(|(_, row)| values(row).contains(&value));
+            let rows: Vec<u32> = rows.map(|(row, _)| row).collect();
+            assert_eq!(found.rows(), rows);
+            assert_eq!(found.count() as usize, rows.len());
+            assert!((0..segment.rows()).all(|row| found.has(row) == rows.contains(&row)));
+        }
+        true
     }
 
     fn scans_right(segment: &Segment, model: &Model, number: u32, range: Range<u32>) -> bool {
@@ -224,7 +280,8 @@ mod tests {
             }
             let payload = match number {
                 3 => json!({}),
-                _ => json!({ "n": number, "text": "a b a b a b a b ".repeat(3) }),
+                7 => json!({ "n": [number, 3], "flags": true }),
+                _ => json!({ "n": number, "text": "a b a b a b a b ".repeat(3), "flags": [] }),
             };
             Row {
                 id,
@@ -255,6 +312,18 @@ mod tests {
             for shape in SHAPES {
                 let _ = segment.vector(row, shape.number);
                 let _ = segment.scan(shape.number, row..row + 3, &mut |_, _, _| {});
+            }
+        }
+        for (name, _) in FIELDS {
+            let Ok(Some(column)) = segment.column(name, &Cancel::default()) else {
+                continue;
+            };
+            let all = column.within(&Bound::Unbounded, &Bound::Unbounded);
+            for found in [json!(3), json!("b"), json!(true)].map(|value| column.equal(&value)) {
+                for found in found.into_iter().chain(all) {
+                    assert!(found.rows().iter().all(|row| *row < segment.rows()));
+                    let _ = (found.count(), (0..=rows).any(|row| found.has(row)));
+                }
             }
         }
         let _ = segment.find(&PointId::from("absent"));
@@ -363,13 +432,19 @@ mod tests {
                 Err(error) => error.kind() == ErrorKind::Corrupted,
             }
         };
-        let vectors = |change: &dyn Fn(&mut Vec<VectorEntry>)| {
+        let contents = |change: &dyn Fn(&mut Contents)| {
             refused(&|parts| {
                 let rows = *parts.rows();
-                let mut vectors = decode_vectors(parts.extra(), rows).unwrap();
-                change(&mut vectors);
-                *parts.extra() = encode_vectors(&vectors);
+                let mut contents = Contents::decode(parts.extra(), rows).unwrap();
+                change(&mut contents);
+                *parts.extra() = contents.encode();
             })
+        };
+        let vectors = |change: &dyn Fn(&mut Vec<VectorEntry>)| {
+            contents(&|contents| change(&mut contents.vectors))
+        };
+        let columns = |change: &dyn Fn(&mut Vec<ColumnEntry>)| {
+            contents(&|contents| change(&mut contents.columns))
         };
         assert!(!refused(&|_| {}) && !vectors(&|_| {}), "the control opens");
         for rows in [0, 1, 8, 10, u32::MAX - 1, u32::MAX] {
@@ -383,7 +458,21 @@ mod tests {
         assert!(vectors(&|v| v[1].number = v[0].number));
         assert!(vectors(&|v| v[1].number = 99));
         assert!(vectors(&|v| *v = vec![v[0]; 100_000]));
+        assert!(!columns(&|c| c[0].name = String::new()));
+        assert!(columns(&|c| c[1].name = c[0].name.clone()));
+        assert!(columns(&|c| c.swap(0, 1)));
+        assert!(columns(&|c| *c = vec![c[0].clone(); 100_000]));
+        let more = |name: &str| ColumnEntry {
+            name: name.into(),
+            field: Field::Bool,
+        };
+        assert!(columns(&|c| c.push(more("z"))));
+        // What is wrong with its content is told when it is first read.
+        for field in [Field::Integer, Field::Bool] {
+            assert!(!columns(&|c| c[0].field = field));
+        }
         assert!(refused(&|parts| parts.extra().truncate(23)));
+        assert!(refused(&|parts| parts.extra().push(0)));
     }
 
     #[test]
@@ -410,14 +499,14 @@ mod tests {
         let vfs = MemoryVfs::new();
         let cancel = Cancel::default();
         cancel.cancel();
-        let error = write(&vfs, NAME, &SHAPES, &mut small(true), &cancel).unwrap_err();
+        let error = write_to(&vfs, &mut small(true), &cancel).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         let mut twice = small(true);
         twice.0[8].id = twice.0[1].id.clone();
         let mut wide = small(true);
         wide.0[3].vectors.insert(4, (vec![1.0; 2], 1.0));
         for mut flawed in [twice, wide] {
-            let error = write(&vfs, NAME, &SHAPES, &mut flawed, &Cancel::default()).unwrap_err();
+            let error = write_to(&vfs, &mut flawed, &Cancel::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }
         assert!(vfs.list().unwrap().is_empty());

@@ -26,11 +26,13 @@ use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use serde_json::{Map, Value};
 
 /// How much JSON shares a unit.
-const UNIT_JSON: usize = 4 << 10;
+const UNIT_JSON: usize = 1 << 10;
 /// The longest payload that is written or read back.
 const MAX_JSON: usize = Limits::MAX_BATCH_BYTES;
 /// No unit is longer than this when unpacked: every payload has at least two bytes.
 const MAX_UNIT: usize = MAX_JSON + 4 + 4 * (UNIT_JSON / 2);
+/// A unit is packed if it has a fifth fewer bytes then: else unpacking costs more than it saves.
+const WORTH: usize = 4;
 /// LZ4 packs at most so many bytes into one.
 const MAX_RATIO: usize = 255;
 /// The length of an entry of the units.
@@ -335,7 +337,9 @@ impl UnitWriter {
         let packed = compress_into(&self.unpacked, &mut self.packed).ok();
         let packed = packed.and_then(|len| self.packed.get(..len));
         let (bytes, flags) = match packed {
-            Some(packed) if packed.len() < self.unpacked.len() => (packed, PACKED),
+            Some(packed) if packed.len() + packed.len() / WORTH <= self.unpacked.len() => {
+                (packed, PACKED)
+            }
             _ => (&self.unpacked[..], 0),
         };
         output.put(bytes)?;

@@ -5,7 +5,8 @@
 //! question. Rows beyond the last have no id, vector or payload: they are refused as invalid.
 
 use super::{
-    format::{Kind, Sections, decode_vectors},
+    columns::StoredColumn,
+    format::{Contents, Kind, Sections},
     ids::Ids,
     payloads::{PayloadReader, Payloads},
     vectors::Vectors,
@@ -17,6 +18,7 @@ use crate::{
     container::SectionId,
     error::{Error, Result},
     expiry::Expiry,
+    fields::Column,
     id::PointId,
     vfs::Vfs,
 };
@@ -29,6 +31,7 @@ pub(crate) struct Segment {
     ids: Ids,
     vectors: Box<[Vectors]>,
     payloads: Payloads,
+    columns: Box<[StoredColumn]>,
     /// Absent if no row expires.
     expiries: Option<SectionId>,
 }
@@ -37,15 +40,19 @@ impl Segment {
     /// Opens the segment `name`.
     pub(crate) fn open(vfs: &dyn Vfs, name: &str) -> Result<Self> {
         let sections = Sections::open(vfs, name)?;
-        let vectors = decode_vectors(sections.extra(), sections.rows)
-            .map_err(|error| sections.corrupted_directory(error))?
-            .into_iter();
+        let contents = Contents::decode(sections.extra(), sections.rows)
+            .map_err(|error| sections.corrupted_directory(error))?;
+        let (vectors, columns) = (contents.vectors.into_iter(), contents.columns.into_iter());
         Ok(Self {
             ids: Ids::open(&sections)?,
             vectors: vectors
                 .map(|entry| Vectors::open(&sections, entry))
                 .collect::<Result<_>>()?,
             payloads: Payloads::open(&sections)?,
+            columns: columns
+                .zip(0..)
+                .map(|(entry, number)| StoredColumn::open(&sections, number, entry))
+                .collect::<Result<_>>()?,
             expiries: open_expiries(&sections)?,
             sections,
         })
@@ -80,6 +87,11 @@ impl Segment {
     /// The dimensions of the vector `number`, if any row has it.
     pub(crate) fn dimensions(&self, number: u32) -> Option<u32> {
         self.vectors(number).map(|vectors| vectors.dimensions)
+    }
+
+    /// How many rows have the vector `number`.
+    pub(crate) fn count(&self, number: u32) -> u32 {
+        self.vectors(number).map_or(0, Vectors::count)
     }
 
     /// The vector `number` of a row and its scale, if the row has it.
@@ -122,6 +134,14 @@ impl Segment {
         PayloadReader::new(&self.sections, &self.payloads)
     }
 
+    /// The column of the field `name`, if it was declared when the segment was written. Reads all
+    /// of it when it is first asked for.
+    pub(crate) fn column(&self, name: &str, cancel: &Cancel) -> Result<Option<Column<'_>>> {
+        let column = self.columns.iter().find(|column| column.is_of(name));
+        let column = column.map(|column| column.get(&self.sections, cancel));
+        column.transpose()
+    }
+
     /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
     /// what is free of such, what contradicts the rest.
     pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
@@ -137,6 +157,10 @@ impl Segment {
         for vectors in &self.vectors {
             cancel.check()?;
             flaws.extend(vectors.verify(&self.sections).err());
+        }
+        for column in &self.columns {
+            cancel.check()?;
+            flaws.extend(column.verify(&self.sections).err());
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)

@@ -57,6 +57,11 @@ impl Vectors {
         })
     }
 
+    /// How many rows have it.
+    pub(super) fn count(&self) -> u32 {
+        self.count as u32
+    }
+
     /// The vector of a row, which exists, and its scale.
     pub(super) fn get<'a>(
         &self,

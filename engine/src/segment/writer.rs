@@ -1,11 +1,13 @@
 //! Writes a segment from a [`Source`], section by section.
 //!
 //! A source is asked for the same rows once for each section, so that what is held meanwhile is
-//! what ids need (about 11 to 31 bytes for each row) and some buffers, whatever the size of
-//! vectors and payloads. The directory is the caller's to sync.
+//! what ids need (about 11 to 31 bytes for each row), then what columns need (8 bytes for each row
+//! and field, and their different values), and some buffers, whatever the size of vectors and
+//! payloads. The directory is the caller's to sync.
 
 use super::{
-    format::{Kind, MAX_ROWS, Output, encode_vectors},
+    columns::write_columns,
+    format::{Contents, Kind, MAX_ROWS, Output},
     ids::write_ids,
     payloads::write_payloads,
     vectors::write_vector,
@@ -15,8 +17,11 @@ use crate::{
     error::{Error, Result},
     expiry::Expiry,
     id::PointId,
+    payload::Payload,
+    schema::Field,
     vfs::Vfs,
 };
+use std::collections::BTreeMap;
 
 /// The rows of a segment to be, in their order. Asked several times for each row, in passes from
 /// the first to the last, and to give the same answer each time.
@@ -29,8 +34,18 @@ pub(crate) trait Source {
     fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>>;
     /// When a row expires.
     fn expiry(&mut self, row: u32) -> Result<Expiry>;
+    /// The payload of a row.
+    fn payload(&mut self, row: u32) -> Result<Payload>;
     /// Adds the payload of a row to `out`, as a JSON object.
     fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// What rows may have, and what is written of them beside their payloads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout<'a> {
+    pub(crate) vectors: &'a [VectorShape],
+    /// The fields that get a column.
+    pub(crate) fields: &'a BTreeMap<String, Field>,
 }
 
 /// A vector that rows may have.
@@ -55,7 +70,7 @@ pub(crate) struct SegmentMeta {
 pub(crate) fn write(
     vfs: &dyn Vfs,
     name: &str,
-    shapes: &[VectorShape],
+    layout: Layout<'_>,
     source: &mut dyn Source,
     cancel: &Cancel,
 ) -> Result<SegmentMeta> {
@@ -68,7 +83,7 @@ pub(crate) fn write(
         .create(name)
         .map_err(|error| Error::io(format_args!("creating {name}"), error))?;
     let written = Output::new(file, name, file_id, cancel)
-        .and_then(|output| write_sections(output, shapes, source));
+        .and_then(|output| write_sections(output, layout, source));
     match written {
         Ok((bytes, first_expiry)) => Ok(SegmentMeta {
             rows,
@@ -86,17 +101,19 @@ pub(crate) fn write(
 
 fn write_sections(
     mut output: Output<'_>,
-    shapes: &[VectorShape],
+    layout: Layout<'_>,
     source: &mut dyn Source,
 ) -> Result<(u64, Expiry)> {
     write_ids(&mut output, source)?;
     let mut vectors = Vec::new();
-    for shape in shapes {
+    for shape in layout.vectors {
         vectors.extend(write_vector(&mut output, *shape, source)?);
     }
     write_payloads(&mut output, source)?;
     let first_expiry = write_expiries(&mut output, source)?;
-    let bytes = output.finish(source.rows(), encode_vectors(&vectors))?;
+    let columns = write_columns(&mut output, layout.fields, source)?;
+    let contents = Contents { vectors, columns };
+    let bytes = output.finish(source.rows(), contents.encode())?;
     Ok((bytes, first_expiry))
 }
 

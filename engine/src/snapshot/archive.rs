@@ -237,6 +237,7 @@ mod tests {
                     deletes,
                     first_expiry: Expiry::NEVER,
                     missed: None,
+                    indexes: BTreeMap::new(),
                 }],
             }],
             ..Manifest::empty()

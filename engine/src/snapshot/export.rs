@@ -75,7 +75,14 @@ fn write(
         entries: 0,
         heads: Checksum::default(),
     };
-    output.begin(&manifest::encode(&snapshot.manifest(), file_id)?)?;
+    let mut manifest = snapshot.manifest();
+    // Indexes are built anew where it goes.
+    let segments = manifest
+        .collections
+        .iter_mut()
+        .flat_map(|c| &mut c.segments);
+    segments.for_each(|segment| segment.indexes.clear());
+    output.begin(&manifest::encode(&manifest, file_id)?)?;
     for number in snapshot.logs() {
         let ends = (number == snapshot.log_end.log).then_some(snapshot.log_end.end);
         let name = wal::log_name(number);

@@ -1,7 +1,19 @@
 //! What a vector must be to be compared.
 //!
 //! The one place where vectors are checked, whether they are written or searched for, so that no
-//! score is ever infinite or undefined. The indexes over vectors belong here.
+//! score is ever infinite or undefined. Beside it stands the index over the vectors of a segment:
+//! `codes` stand for vectors, `hnsw` is a graph over codes, `curve` what it was found to be able
+//! to find, `index` the file of it all.
+
+#[cfg(test)]
+mod fixture;
+mod codes;
+mod hnsw;
+mod curve;
+mod index;
+
+pub(crate) use hnsw::Params;
+pub(crate) use index::{Index, Subject, Wanted, write};
 
 use crate::{
     error::{Error, Result},
@@ -47,6 +59,31 @@ pub(crate) fn scale(values: &[f32], metric: Metric) -> f32 {
     match metric {
         Metric::Cosine => kernel::norm(values).recip(),
         Metric::Dot | Metric::Euclidean | Metric::Manhattan => 1.0,
+    }
+}
+
+/// The vectors that an index is built over.
+pub(crate) trait VectorSource: Sync {
+    /// How many there are.
+    fn len(&self) -> u32;
+    /// A vector, and what it is scaled with to be compared.
+    fn vector(&self, place: u32) -> Result<(&[f32], f32)>;
+    /// The row of the segment that it is of.
+    fn row(&self, place: u32) -> u32;
+}
+
+/// How near two vectors are, each with what it is scaled with: larger for the nearer, under every
+/// metric. Values are bounded, so that it is finite.
+pub(crate) fn score(
+    metric: Metric,
+    (a, a_scale): (&[f32], f32),
+    (b, b_scale): (&[f32], f32),
+) -> f32 {
+    match metric {
+        Metric::Cosine => (kernel::dot(a, b) * a_scale * b_scale).clamp(-1.0, 1.0),
+        Metric::Dot => kernel::dot(a, b),
+        Metric::Euclidean => -kernel::squared_l2(a, b).sqrt(),
+        Metric::Manhattan => -kernel::l1(a, b),
     }
 }
 

@@ -67,6 +67,10 @@ pub fn writes() -> Vec<Step> {
         Optimize,
         Reopen,
         Write(Upsert("docs", points(0..4, 10, 60))),
+        // So many that searches ask the index over them, some of which then end.
+        Write(Upsert("docs", points(60..84, 11, 40))),
+        Optimize,
+        Write(Delete("docs", ids(60..64))),
         Write(Remove("notes")),
         Write(Create("notes")),
         Write(Upsert("notes", points(0..2, 11, 20))),

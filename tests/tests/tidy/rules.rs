@@ -177,6 +177,7 @@ pub(crate) const RULES: &[Rule] = &[
             ("engine/src/database.rs", "use std::thread::Builder;"),
             ("engine/src/query/scan.rs", "fn f() { rayon::join(a, b); }"),
             ("engine/src/query/scan.rs", "use rayon::prelude::*;"),
+            ("engine/src/vector/mod.rs", "use std::thread;"),
         ],
         innocent: &[
             (
@@ -185,6 +186,7 @@ pub(crate) const RULES: &[Rule] = &[
             ),
             ("engine/src/executor/timer.rs", "use std::thread::Builder;"),
             ("engine/src/collection/committer.rs", "use std::thread;"),
+            ("engine/src/vector/hnsw/build.rs", "use rayon::prelude::*;"),
             (
                 "engine/src/database.rs",
                 "use std::thread; fn f() { thread::sleep(d); }",
@@ -339,7 +341,12 @@ fn threads(source: &Source) -> Breaches {
             .map(|(line, path)| (line, format!("{path}; only to sleep")))
             .collect();
     }
-    rooms(source, THREADS, |inside| {
+    // An index is built on all threads of the lane that it is built on, and starts none.
+    let shares_work = source
+        .in_engine()
+        .is_some_and(|inside| inside.starts_with("vector/"));
+    let threads = if shares_work { &THREADS[..1] } else { THREADS };
+    rooms(source, threads, |inside| {
         inside.starts_with("pool/")
             || inside.starts_with("executor/")
             || ["collection/committer.rs", "collection/reader.rs"].contains(&inside)

@@ -51,11 +51,10 @@ impl Served for Amphora {
     }
 
     fn request(&self, values: &[f32], search: &Search) -> Result<Query> {
-        // It looks at every point, whatever `search.ef` says, until there is an index.
         let query = Query::nearest(VECTOR, values).limit(search.k);
         Ok(match &search.filter {
             Some(filter) => query.filter(field(&filter.field).below(filter.below)),
-            None => query,
+            None => query.ef(search.ef),
         })
     }
 

@@ -7,12 +7,14 @@
 //! none is under way, the manifest names exactly the segments of the tables. The order is always:
 //! files durable, manifest durable, shown to readers, old files removed.
 
+mod indexing;
 mod snapshots;
 mod switching;
 
 use super::{
     build::{Built, build},
     choose::{Size, choose},
+    index,
     load::Loaded,
     placed::Placed,
     state::State,
@@ -28,9 +30,11 @@ use crate::{
     op::{Inline, Op},
     pool::{Entrance, Entrances},
     shape::Shape,
+    vector::Index,
     vfs::Vfs,
     view::{Part, Stored},
 };
+use indexing::{IndexPlan, Indexing, Unbuilt};
 use snapshots::Restore;
 use std::{
     collections::BTreeMap,
@@ -58,8 +62,12 @@ pub(super) struct Upkeep {
     next_file: Arc<AtomicU64>,
     state: Arc<State>,
     manifest: Manifest,
+    /// A segment of so many vectors gets an index over them.
+    index_from: usize,
     flush: Flush,
     merge: Merge,
+    indexing: Indexing,
+    unbuilt: Option<Unbuilt>,
     restore: Restore,
     switching: Option<Switching>,
     /// Whether a snapshot waits for the switch that is under way: it is next.
@@ -125,6 +133,7 @@ struct Switching {
 enum What {
     Flush(Arc<Sealed>, BuiltTables),
     Merge(MergePlan, Option<Built>),
+    Index(IndexPlan, Arc<Index>),
     /// A snapshot was made or forgotten.
     Snapshots,
     Restore(Loaded),
@@ -158,6 +167,7 @@ impl Upkeep {
         lanes: Entrances,
         state: Arc<State>,
         manifest: Manifest,
+        index_from: usize,
     ) -> Self {
         state.set_snapshots(&manifest.snapshots);
         Self {
@@ -167,8 +177,11 @@ impl Upkeep {
             next_file: Arc::new(AtomicU64::new(manifest.next_file)),
             state,
             manifest,
+            index_from,
             flush: Flush::Idle,
             merge: Merge::Idle,
+            indexing: Indexing::Idle,
+            unbuilt: None,
             restore: Restore::Idle,
             switching: None,
             snapshot_next: false,
@@ -204,6 +217,7 @@ impl Upkeep {
     pub(super) fn is_working(&self) -> bool {
         matches!(self.flush, Flush::Building(..))
             || matches!(self.merge, Merge::Building(..))
+            || matches!(self.indexing, Indexing::Building(..))
             || matches!(self.restore, Restore::Loading(_))
             || self.switching.is_some()
     }
@@ -236,10 +250,11 @@ impl Upkeep {
             .is_some_and(|(_, at)| at.elapsed() < PAUSE)
     }
 
-    /// When what failed for want of space is to be tried again.
+    /// When what failed is to be tried again.
     pub(super) fn rests_until(&self) -> Option<Instant> {
-        let (_, at) = self.failed.as_ref()?;
-        Some(*at + PAUSE).filter(|until| *until > Instant::now())
+        let failed = self.failed.as_ref().map(|(_, at)| *at + PAUSE);
+        let failed = failed.filter(|until| *until > Instant::now());
+        failed.into_iter().chain(self.index_rests_until()).min()
     }
 
     /// Begins the flush of what was sealed.
@@ -260,6 +275,7 @@ impl Upkeep {
         loop {
             self.begin_flush();
             self.begin_merge(tables, moment, everything);
+            self.begin_index(tables);
             self.begin_switch(tables, moment);
             self.begin_restore();
             if !self.poll(tables, context, &mut progress) || progress.poison.is_some() {
@@ -303,14 +319,13 @@ impl Upkeep {
             match (built, before) {
                 (Ok(built), Merge::Building(plan, _)) => self.merge = Merge::Built(plan, built),
                 (Err(error), _) if error.kind() == ErrorKind::Corrupted => {
-                    tracing::error!(%error, "a collection is merged no more");
-                    progress.damaged.push((collection, error.clone()));
-                    self.damaged.insert(collection, error);
+                    self.set_damaged(collection, error, progress);
                 }
                 (Err(error), _) => self.fail(error, progress),
                 (Ok(_), _) => {}
             }
         }
+        ended |= self.poll_index(context, progress);
         ended |= self.poll_restore(context, progress);
         if let Some(Switching { job, .. }) = &mut self.switching
             && let Poll::Ready(switched) = Pin::new(job).poll(context)
@@ -320,6 +335,12 @@ impl Upkeep {
             self.switched(tables, what, switched, progress);
         }
         ended
+    }
+
+    fn set_damaged(&mut self, collection: CollectionId, error: Error, progress: &mut Progress) {
+        tracing::error!(%error, "a collection is merged and indexed no more");
+        progress.damaged.push((collection, error.clone()));
+        self.damaged.insert(collection, error);
     }
 
     /// A failure for want of space is tried again later; after any other, nothing is known of
@@ -371,7 +392,8 @@ impl Upkeep {
             let sizes: Vec<Size> = inputs.iter().map(size).collect();
             let run = choose(&sizes, everything)?;
             let damaged = self.damaged.contains_key(&table.state.id);
-            (!damaged).then(|| (table, &inputs[run]))
+            let mergeable = !damaged && self.may_replace(&inputs[run.clone()]);
+            mergeable.then(|| (table, &inputs[run]))
         });
         let Some((table, inputs)) = due else {
             return;
@@ -393,9 +415,15 @@ impl Upkeep {
             })
             .collect();
         let (shape, vfs) = (Arc::clone(&table.shape), Arc::clone(&self.vfs));
-        let file = self.next_file.fetch_add(1, Ordering::Relaxed);
+        let (next_file, index_from) = (Arc::clone(&self.next_file), self.index_from);
         let job = self.job(self.lanes.update.clone(), move |cancel| {
-            build(&*vfs, file, &shape, &parts, cancel)
+            let next_file = || next_file.fetch_add(1, Ordering::Relaxed);
+            let mut built = build(&*vfs, next_file(), &shape, &parts, cancel)?;
+            if let Some(built) = &mut built {
+                let wanting = index::wanting(&built.segment, &shape, index_from);
+                index::renew(&*vfs, built, &parts, &wanting, next_file, cancel)?;
+            }
+            Ok(built)
         });
         self.merge = Merge::Building(plan, job);
     }

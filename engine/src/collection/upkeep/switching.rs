@@ -2,7 +2,8 @@
 //! tables are made to agree with it.
 
 use super::{
-    Flush, Merge, MergePlan, Moment, Progress, Switching, Upkeep, What, snapshots::Restore,
+    Flush, Indexing, Merge, MergePlan, Moment, Progress, Switching, Upkeep, What,
+    snapshots::Restore,
 };
 use crate::{
     collection::{
@@ -32,6 +33,11 @@ impl Upkeep {
             && let Merge::Built(plan, built) = std::mem::replace(&mut self.merge, Merge::Switching)
         {
             What::Merge(plan, built)
+        } else if let Indexing::Built(..) = self.indexing
+            && let Indexing::Built(plan, index) =
+                std::mem::replace(&mut self.indexing, Indexing::Switching)
+        {
+            What::Index(plan, index)
         } else {
             return;
         };
@@ -72,6 +78,7 @@ impl Upkeep {
                     collection.segments.splice(run, files);
                 }
             }
+            What::Index(plan, _) => plan.name_in(&mut next.collections),
             What::Snapshots | What::Restore(_) | What::Close => {}
         }
         next
@@ -99,7 +106,7 @@ impl Upkeep {
                 written.clone_from(&loaded.written);
                 loaded.segments().collect()
             }
-            What::Close => of_tables.collect(),
+            What::Index(..) | What::Close => of_tables.collect(),
             // Nothing was applied since the manifest before.
             What::Snapshots => Vec::new(),
         };
@@ -140,6 +147,10 @@ impl Upkeep {
                     self.fail(error, progress);
                     self.merge = Merge::Built(plan, built);
                 }
+                What::Index(plan, index) => {
+                    self.fail(error, progress);
+                    self.indexing = Indexing::Built(plan, index);
+                }
                 What::Snapshots | What::Restore(_) => self.refuse(error, progress),
                 What::Close => self.fail(error, progress),
             },
@@ -171,6 +182,11 @@ impl Upkeep {
                 }
                 self.merge = Merge::Idle;
             }
+            What::Index(plan, index) => {
+                plan.install(index);
+                self.indexing = Indexing::Idle;
+                self.unbuilt = None;
+            }
             What::Snapshots => {
                 self.state.set_snapshots(&self.manifest.snapshots);
                 self.outcome = Some(Ok(()));
@@ -192,7 +208,11 @@ impl Upkeep {
 /// Where the inputs of a merge are among the segments of their collection, if they still are.
 fn run_of(tables: &Tables, plan: &MergePlan) -> Option<Range<usize>> {
     let table = tables.get(plan.collection)?;
-    let files: Vec<SegmentFiles> = table.segments.iter().map(|placed| placed.files).collect();
+    let files: Vec<SegmentFiles> = table
+        .segments
+        .iter()
+        .map(|placed| placed.files.clone())
+        .collect();
     files_run(&files, &plan.files)
 }
 

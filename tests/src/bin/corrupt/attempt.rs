@@ -4,8 +4,11 @@ use super::{
     damage::Damage,
     subject::{Files, Seen, Subject, directory},
 };
-use amphora::{Error, ErrorKind, Result, vfs::Vfs};
-use amphora_tests::opening::{self, Memory};
+use amphora::{Error, ErrorKind, Point, Result, vfs::Vfs};
+use amphora_tests::{
+    indexes::{self, open_as_it_is},
+    opening::{self, Memory},
+};
 use std::{
     collections::BTreeMap,
     panic,
@@ -27,18 +30,25 @@ pub(crate) enum Verdict {
     Wrong,
     /// An error did not say which file.
     Unnamed,
+    /// Something was refused for the sake of an index, or it was not built anew.
+    Refused,
     /// The process died.
     Died,
 }
 
 impl Verdict {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Detected,
         Self::Harmless,
         Self::Wrong,
         Self::Unnamed,
+        Self::Refused,
         Self::Died,
     ];
+
+    fn is_bad(self) -> bool {
+        !matches!(self, Self::Detected | Self::Harmless)
+    }
 }
 
 /// How many attempts ended how.
@@ -46,6 +56,8 @@ impl Verdict {
 pub(crate) struct Tally {
     verdicts: BTreeMap<Verdict, u64>,
     pub(crate) kinds: BTreeMap<&'static str, u64>,
+    /// By the kind of file.
+    pub(crate) files: BTreeMap<(String, Verdict), u64>,
     said: u64,
 }
 
@@ -53,7 +65,8 @@ impl Tally {
     pub(crate) fn count(&mut self, damage: &Damage, verdict: Verdict) {
         *self.verdicts.entry(verdict).or_default() += 1;
         *self.kinds.entry(damage.kind()).or_default() += 1;
-        let bad = matches!(verdict, Verdict::Wrong | Verdict::Unnamed | Verdict::Died);
+        *self.files.entry((damage.of(), verdict)).or_default() += 1;
+        let bad = verdict.is_bad();
         self.said += u64::from(bad);
         if bad && self.said <= 20 {
             eprintln!("{verdict:?}: {damage}");
@@ -66,6 +79,9 @@ impl Tally {
         }
         for (kind, count) in other.kinds {
             *self.kinds.entry(kind).or_default() += count;
+        }
+        for (kind, count) in other.files {
+            *self.files.entry(kind).or_default() += count;
         }
     }
 
@@ -115,14 +131,22 @@ pub(crate) fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
 }
 
-/// In memory, and now and then once more, since what was shown must be there the next time too.
+/// In memory, and now and then once more, since what was shown must be there the next time too; and
+/// what was damaged of an index must be found and mended.
 pub(crate) fn in_memory(subject: &Subject, damage: &Damage, files: Files) -> Verdict {
     let vfs = directory(&files);
     let before = panics();
     let mut verdict = judge(subject, damage, look(vfs.clone()));
     let shown = !matches!(verdict, Verdict::Detected | Verdict::Wrong);
     if shown && files.values().map(Vec::len).sum::<usize>() % 8 == 0 {
-        verdict = verdict.max(judge(subject, damage, look(vfs)));
+        verdict = verdict.max(judge(subject, damage, look(vfs.clone())));
+    }
+    if damage.is_of_indexes() && !verdict.is_bad() {
+        let verified = of_index(damage, vfs);
+        verdict = verified.unwrap_or_else(|error| {
+            eprintln!("{damage}: {error}");
+            Verdict::Refused
+        });
     }
     if panics() > before {
         eprintln!("there was a panic at about {damage}");
@@ -130,9 +154,36 @@ pub(crate) fn in_memory(subject: &Subject, damage: &Damage, files: Files) -> Ver
     verdict
 }
 
+/// Whether reading all of a damaged index finds that out; and then, that it is built anew beside
+/// writes.
+fn of_index(damage: &Damage, vfs: impl Vfs + Clone + 'static) -> Result<Verdict> {
+    let db = open_as_it_is(vfs.clone())?;
+    let found = db.verify().wait()?.damaged;
+    db.close().wait()?;
+    let db = opening::open(vfs.clone(), Memory::Tiny)?;
+    for name in db.collections().wait()? {
+        let collection = db.collection(&name).wait()?;
+        collection.upsert([Point::new("late")]).wait()?;
+        collection.delete(["late"]).wait()?;
+    }
+    opening::optimize(&db)?;
+    let left = db.verify().wait()?.damaged;
+    db.close().wait()?;
+    let problem = indexes::problem(&vfs)?;
+    if let Some(problem) = problem.or_else(|| left.first().map(Error::to_string)) {
+        eprintln!("{damage}: {problem}");
+        return Ok(Verdict::Refused);
+    }
+    Ok(match found.first() {
+        Some(error) if names(error, damage) => Verdict::Detected,
+        Some(_) => Verdict::Unnamed,
+        None => Verdict::Harmless,
+    })
+}
+
 /// Opens, reads and closes.
 pub(crate) fn look(vfs: impl Vfs + 'static) -> Result<Seen> {
-    let db = opening::open(vfs, Memory::Tiny)?;
+    let db = open_as_it_is(vfs)?;
     let seen = Seen::read(&db);
     let closed = db.close().wait();
     let seen = seen?;
@@ -143,6 +194,10 @@ pub(crate) fn judge(subject: &Subject, damage: &Damage, seen: Result<Seen>) -> V
     match seen {
         Ok(seen) if seen == subject.right => Verdict::Harmless,
         Ok(_) => Verdict::Wrong,
+        Err(error) if damage.is_of_indexes() => {
+            eprintln!("{damage}: {error}");
+            Verdict::Refused
+        }
         Err(error) if names(&error, damage) => Verdict::Detected,
         Err(error) => {
             eprintln!("{damage}: {error}");

@@ -122,6 +122,17 @@ impl Damage {
         }
     }
 
+    /// Whether it is to indexes alone, which can be built anew.
+    pub(crate) fn is_of_indexes(&self) -> bool {
+        self.files().iter().all(|file| file.starts_with("index-"))
+    }
+
+    /// What kind of file is damaged, by the beginning of its name; the first of two.
+    pub(crate) fn of(&self) -> String {
+        let name = self.files().first().copied().unwrap_or_default();
+        name.split('-').next().unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Flip(..) => "bit_flipped",

@@ -34,6 +34,7 @@ const THREADS: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
+    amphora_tests::opening::with_indexes();
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| first == "--child") {
         return disk::child(&arguments[1..]);
@@ -133,6 +134,10 @@ fn report(name: &str, tally: &Tally) -> bool {
         )
         .print();
     }
+    for ((file, verdict), count) in &tally.files {
+        let name = format!("{name}/of/{file}/{verdict:?}").to_lowercase();
+        Figure::new(name, *count as f64, "count", attempts).print();
+    }
     let figures = [
         Figure::new(
             format!("{name}/attempts"),
@@ -145,6 +150,7 @@ fn report(name: &str, tally: &Tally) -> bool {
         figure("harmless", Verdict::Harmless),
         figure("wrong_answers", Verdict::Wrong).at_most(0.0),
         figure("errors_that_name_no_file", Verdict::Unnamed).at_most(0.0),
+        figure("refused_for_an_index", Verdict::Refused).at_most(0.0),
         figure("signals_and_deaths", Verdict::Died).at_most(0.0),
     ];
     let missed = |figure: &Figure| figure.met == Some(false);

@@ -1,10 +1,11 @@
 //! The database that is damaged: its files, what they must be read as, and how both were before.
 
 use amphora::{
-    Database, Field, Hit, Metric, Point, PointId, Query, Result, Schema, Vector, field,
+    Database, Field, Hit, Hnsw, Metric, Point, PointId, Query, Result, Schema, Vector, field,
     vfs::{MemoryVfs, Vfs},
 };
 use amphora_tests::{
+    nearest,
     opening::{self, Memory},
     random::Random,
 };
@@ -35,6 +36,8 @@ struct Collection {
     count: u64,
     matching: u64,
     hits: Vec<Vec<Hit>>,
+    /// What is wrong with the hits of indexed searches; they may differ.
+    problem: Option<String>,
 }
 
 impl Seen {
@@ -49,8 +52,9 @@ impl Seen {
             let hits = schema.vectors.iter().map(|(name, vector)| {
                 let values = vec![0.5; vector.dimensions as usize];
                 let query = Query::nearest(name, values).limit(200).with_vectors(true);
-                collection.search(query).wait()
+                collection.search(query.exact()).wait()
             });
+            let problem = nearest::problem(&collection, &points.iter().collect::<Vec<_>>())?;
             let seen_here = Collection {
                 found: found.collect::<Result<_>>()?,
                 count: collection.count().wait()?,
@@ -58,6 +62,7 @@ impl Seen {
                     .count_matching(field("year").above(1850))
                     .wait()?,
                 hits: hits.collect::<Result<_>>()?,
+                problem,
                 points,
                 schema,
             };
@@ -76,6 +81,7 @@ impl Seen {
                     && seen.found.iter().flatten().eq(&seen.points)
                     && seen.count == points.len() as u64
                     && seen.hits.iter().all(|hits| hits.len() == points.len())
+                    && seen.problem.is_none()
             })
     }
 }
@@ -163,7 +169,7 @@ impl Subject {
         }
         db.close().wait().expect("it closes");
         let closed = files(&vfs);
-        for kind in ["wal-", "manifest-", "segment-", "deletes-"] {
+        for kind in ["wal-", "manifest-", "segment-", "deletes-", "index-"] {
             let found = closed.keys().any(|name| name.starts_with(kind));
             assert!(found, "there is no {kind} file: {:?}", closed.keys());
         }
@@ -222,9 +228,14 @@ fn without_zeros(content: &[u8]) -> &[u8] {
 }
 
 fn schema() -> Schema {
+    // Indexes as small as they can be, so that each of their bytes can be damaged.
+    let hnsw = Hnsw {
+        m: 4,
+        ..Hnsw::default()
+    };
     Schema::new()
-        .vector("a", Vector::new(6, Metric::Cosine))
-        .vector("b", Vector::new(3, Metric::Euclidean))
+        .vector("a", Vector::new(6, Metric::Cosine).hnsw(hnsw))
+        .vector("b", Vector::new(3, Metric::Euclidean).hnsw(hnsw))
         .field("year", Field::Integer)
 }
 

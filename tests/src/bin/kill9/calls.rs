@@ -4,6 +4,8 @@ use crate::stopped::STOPS;
 use amphora::vfs::DiskVfs;
 use amphora_tests::{
     child::Child,
+    faults::FaultyVfs,
+    indexes,
     report::Figure,
     workload::{Change, Model, Step, open, script},
 };
@@ -31,6 +33,7 @@ struct Tally {
     acknowledged: AtomicU64,
     lost: AtomicU64,
     not_opened: AtomicU64,
+    indexes_wrong: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -90,7 +93,9 @@ impl Tally {
         }
         let disk = DiskVfs::open(place.path(), false).expect("the directory is there");
         match open(disk).and_then(|db| Model::read(&db)) {
-            Ok(found) if states[said.acknowledged..=said.issued].contains(&found) => {}
+            Ok(found) if states[said.acknowledged..=said.issued].contains(&found) => {
+                self.check_indexes(call, place.path());
+            }
             Ok(found) => {
                 let after = states.iter().position(|state| *state == found);
                 eprintln!(
@@ -107,6 +112,17 @@ impl Tally {
         true
     }
 
+    /// Whatever the kill left of index files: they are built again, and none stays unnamed.
+    fn check_indexes(&self, call: u64, place: &Path) {
+        let disk = DiskVfs::open(place, false).expect("the directory is there");
+        let disk: FaultyVfs = FaultyVfs::new(disk);
+        let problem = indexes::problem(&disk).unwrap_or_else(|error| Some(error.to_string()));
+        if let Some(problem) = problem {
+            eprintln!("call {call}: {problem}");
+            self.indexes_wrong.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn report(&self) -> bool {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let killed = of(&self.killed);
@@ -120,6 +136,7 @@ impl Tally {
             figure("/acknowledged_writes", &self.acknowledged),
             figure("/lost", &self.lost).at_most(0.0),
             figure("/not_opened", &self.not_opened).at_most(0.0),
+            figure("/indexes_wrong", &self.indexes_wrong).at_most(0.0),
             figure("/failed", &self.failed).at_most(0.0),
         ];
         let figures = figures.map(Figure::print);

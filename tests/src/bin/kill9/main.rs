@@ -28,6 +28,7 @@ acknowledged write may be lost. With --quick 500 cycles.
 const CYCLES: u64 = 500;
 
 fn main() -> ExitCode {
+    amphora_tests::opening::with_indexes();
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--child") => return child::run(&arguments[1..]),

@@ -4,10 +4,11 @@ use crate::{
     Wanted,
     plan::{
         Expected, Model, Points, SHARED, THREADS, found, found_in_snapshot, open, planned, schema,
+        search_problem,
     },
 };
-use amphora::{Database, ErrorKind, Result};
-use amphora_tests::{child::Child, random::Random, report::Figure};
+use amphora::{Database, ErrorKind, Result, vfs::DiskVfs};
+use amphora_tests::{child::Child, faults::FaultyVfs, indexes, random::Random, report::Figure};
 use std::{
     ffi::OsString,
     fs,
@@ -51,6 +52,8 @@ struct Tally {
     closed: u64,
     /// Snapshots that were gone back to.
     snapshots: u64,
+    /// Searches that gave what is not there, and indexes that are not as they should be.
+    wrong_searches: u64,
 }
 
 /// How one child ended.
@@ -128,6 +131,13 @@ impl Parent {
             Figure::new("kill9/cycles", cycles as f64, "count", cycles),
             Figure::new("kill9/lost_writes", lost as f64, "count", acknowledged).at_most(0.0),
             Figure::new("kill9/not_opened", not_opened as f64, "count", cycles).at_most(0.0),
+            Figure::new(
+                "kill9/wrong_searches_or_indexes",
+                self.tally.wrong_searches as f64,
+                "count",
+                cycles,
+            )
+            .at_most(0.0),
             Figure::new(
                 "kill9/acknowledged_writes",
                 acknowledged as f64,
@@ -241,16 +251,22 @@ impl Parent {
         let place = copy.as_ref().unwrap_or(&self.home.directory).path();
         let found = open(place).and_then(|db| {
             let found = found(&db)?;
+            let mut problem = search_problem(&db)?;
             // On a copy nobody minds that it goes back.
             let kept = if copy.is_some() {
                 kept(&db, &found)?
             } else {
                 Vec::new()
             };
+            problem = problem.or(search_problem(&db)?);
             db.close().wait()?;
-            Ok((found, kept))
+            if copy.is_some() {
+                let disk = DiskVfs::open(place, false).expect("the directory is there");
+                problem = problem.or(indexes::problem(&FaultyVfs::new(disk))?);
+            }
+            Ok((found, kept, problem))
         });
-        let (found, kept) = match found {
+        let (found, kept, problem) = match found {
             Ok(found) => found,
             Err(error) => {
                 self.tally.not_opened += 1;
@@ -263,7 +279,11 @@ impl Parent {
                 return false;
             }
         };
-        let mut whole = true;
+        let mut whole = problem.is_none();
+        if let Some(problem) = problem {
+            self.tally.wrong_searches += 1;
+            eprintln!("cycle {}: {problem}", self.tally.cycles);
+        }
         for (thread, found) in (0..).zip(&found) {
             whole &= self.check_thread(thread, found, acknowledged[thread as usize]);
         }

@@ -2,6 +2,7 @@
 
 use amphora::{Database, Metric, Point, PointId, Result, Schema, Vector};
 use amphora_tests::{
+    nearest,
     opening::{self, Memory},
     random::Random,
 };
@@ -208,6 +209,19 @@ pub(crate) fn found(db: &Database) -> Result<Vec<Expected>> {
         }
     }
     Ok(threads)
+}
+
+/// What is wrong with searches, judged by what can be read besides.
+pub(crate) fn search_problem(db: &Database) -> Result<Option<String>> {
+    for name in db.collections().wait()? {
+        let collection = db.collection(&name).wait()?;
+        let points: Vec<Point> = collection.scroll().into_iter().collect::<Result<_>>()?;
+        let problem = nearest::problem(&collection, &points.iter().collect::<Vec<_>>())?;
+        if problem.is_some() {
+            return Ok(problem);
+        }
+    }
+    Ok(None)
 }
 
 /// Goes back to the snapshot of a thread, and gives what that holds of it.

@@ -1,8 +1,8 @@
-//! Filters and scores, worked out the slow and obvious way: the other opinion.
+//! Filters, worked out the slow and obvious way: the other opinion.
 //!
 //! It follows what the engine documents, and shares no code with it.
 
-use amphora::{Filter, Metric};
+use amphora::Filter;
 use serde_json::{Number, Value};
 use std::ops::Bound;
 
@@ -75,32 +75,4 @@ fn worth(value: &Value) -> Option<(i128, f64)> {
     }
     let float = number.as_f64()?;
     Some((float.floor() as i128, float - float.floor()))
-}
-
-/// The score of two vectors, and how far a sum in single precision may be from it.
-pub(crate) fn score(metric: Metric, a: &[f32], b: &[f32]) -> (f64, f64) {
-    let wide = |x: &[f32]| x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
-    let (x, y) = (wide(a), wide(b));
-    let sum = |term: fn(f64, f64) -> f64| x.iter().zip(&y).map(|(x, y)| term(*x, *y)).sum::<f64>();
-    let length = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
-    let (score, size) = match metric {
-        Metric::Cosine => (sum(|x, y| x * y) / (length(&x) * length(&y)), 1.0),
-        Metric::Dot => (sum(|x, y| x * y), sum(|x, y| (x * y).abs())),
-        Metric::Euclidean => {
-            let distance = sum(|x, y| (x - y) * (x - y)).sqrt();
-            (-distance, distance)
-        }
-        Metric::Manhattan => {
-            let distance = sum(|x, y| (x - y).abs());
-            (-distance, distance)
-        }
-    };
-    // A sum of nothing but negative zeros is one, and no different from zero.
-    let score = score + 0.0;
-    // Small integers lose nothing in single precision, and a root is rounded once.
-    let is_small = |x: &f64| x.fract() == 0.0 && x.abs() <= 16.0;
-    if metric != Metric::Cosine && x.iter().chain(&y).all(is_small) {
-        return (f64::from(score as f32), 0.0);
-    }
-    (score, size * 1e-5 + f64::from(f32::MIN_POSITIVE))
 }

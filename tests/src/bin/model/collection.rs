@@ -5,7 +5,8 @@ use super::{
     edit::{Change, How, Selected, When, at},
     step::{Alteration, Expected, Ranked, Ranking},
 };
-use amphora::{ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema};
+use amphora::{Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema};
+use amphora_tests::nearest;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -278,7 +279,7 @@ impl Collection {
                     .vectors
                     .iter()
                     .find(|(name, _)| *name == query.vector)?;
-                let (score, tolerance) = brute::score(vector.metric, &query.values, values);
+                let (score, tolerance) = nearest::score(vector.metric, &query.values, values);
                 Some(Ranked {
                     score,
                     tolerance,
@@ -293,6 +294,7 @@ impl Collection {
         Expected::Hits(Ranking {
             all,
             limit: query.limit,
+            is_exact: query.effort == Effort::Exact,
             with_payload: query.with_payload,
             with_vectors: query.with_vectors,
         })

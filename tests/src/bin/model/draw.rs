@@ -419,5 +419,13 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
     if random.below(2) == 0 {
         query = query.filter(filter(random, 3));
     }
-    query
+    match random.below(4) {
+        0 => query.exact(),
+        1 => query,
+        // So few are wanted that small indexes are asked.
+        _ => {
+            query.limit = query.limit.min(1 + random.below(3) as usize);
+            query.ef(1 + random.below(4) as usize)
+        }
+    }
 }

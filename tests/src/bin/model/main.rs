@@ -44,6 +44,7 @@ const THREADS: usize = 2;
 type Tally = BTreeMap<&'static str, u64>;
 
 fn main() -> ExitCode {
+    amphora_tests::opening::with_indexes();
     let settings = match Settings::read(HELP) {
         Ok(settings) => settings,
         Err(code) => return code,

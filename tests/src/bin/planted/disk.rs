@@ -58,6 +58,8 @@ struct State {
     last: Option<Piece>,
     /// Of each write since the last sync, what was there before.
     replaced: Vec<Piece>,
+    /// The last index file that was written.
+    index: Option<Vec<u8>>,
     /// Files by their names, which move.
     files: BTreeMap<String, u64>,
     created: u64,
@@ -333,6 +335,9 @@ impl Layer for Planted {
 
     fn sync(&self, file: &PlantedFile) -> io::Result<()> {
         self.call(Kind::Sync, || Ok(()))?;
+        if file.own.name.starts_with("index-") {
+            self.rewrite_index(file)?;
+        }
         if self.is(Fault::SyncSkipped, false) || self.is(Fault::SyncNever, true) {
             return Ok(());
         }
@@ -379,6 +384,24 @@ impl Planted {
         };
         let lasting = self.fault == Fault::SnapshotIncomplete;
         Ok(rewritten.filter(|_| self.is(self.fault, lasting)))
+    }
+
+    /// Writes over an index what an engine with this fault would have written.
+    fn rewrite_index(&self, file: &PlantedFile) -> io::Result<()> {
+        let written = there(file, 0, file.below.len()? as usize)?.bytes;
+        let before = self.state().index.replace(written.clone());
+        let rewritten = match self.fault {
+            Fault::IndexShifted => rewrite::with_rows(&written, |rows| rows.rotate_left(1)),
+            Fault::IndexRepeated => rewrite::with_rows(&written, |rows| rows.fill(rows[0])),
+            Fault::IndexForeign => {
+                before.and_then(|before| rewrite::as_index_of(&before, &written))
+            }
+            _ => None,
+        };
+        match rewritten.filter(|_| self.is(self.fault, true)) {
+            Some(rewritten) => file.below.write_all_at(&rewritten, 0),
+            None => Ok(()),
+        }
     }
 
     /// Makes durable the first half of each write since the last sync.

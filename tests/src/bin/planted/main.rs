@@ -37,13 +37,14 @@ them with --quick, and with --duration the same.";
 
 /// Most runs wait for a disk that does not work.
 const THREADS: usize = 8;
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// The places where each fault is planted: at the first call of its kind, the second and so on.
 const PLACES: u64 = 8;
 /// The quick figures plant at least so many.
-const PLANTED: f64 = 26.0;
+const PLANTED: f64 = 29.0;
 
 fn main() -> ExitCode {
+    amphora_tests::opening::with_indexes();
     let settings = match Settings::read(HELP) {
         Ok(settings) => settings,
         Err(code) => return code,

@@ -63,6 +63,12 @@ pub(crate) enum Fault {
     BatchHalved,
     /// From the one manifest on, the newest snapshot lacks a segment.
     SnapshotIncomplete,
+    /// From the one index on, each node is said to be the row of the next.
+    IndexShifted,
+    /// From the one index on, all nodes are said to be one row.
+    IndexRepeated,
+    /// From the one index on, an index is the one that was written before it.
+    IndexForeign,
 }
 
 macro_rules! plants {
@@ -98,6 +104,9 @@ pub(crate) const PLANTS: &[Plant] = plants![
     "name_not_listed" ListForgets
     "batch_halved" BatchHalved
     "snapshot_without_segment" SnapshotIncomplete
+    "index_rows_shifted" IndexShifted
+    "index_rows_repeated" IndexRepeated
+    "index_of_another_segment" IndexForeign
 ];
 
 /// These need a change of the engine.
@@ -109,4 +118,5 @@ pub(crate) const NOT_COVERED: &[&str] = &[
     "a merge that removes its sources before the manifest without them is durable",
     "a flusher that writes into a collection that came again under its name",
     "recovery that shows what it has not synced",
+    "an index that gives rows that have ended",
 ];

@@ -12,6 +12,14 @@ const RECORD_HEADER: usize = 32;
 /// The bytes of a record's header that its checksum covers.
 const COVERED: usize = 28;
 const MANIFEST_PREFIX: usize = FILE_HEADER + 8;
+/// The footer of a file of sections, and what its directory has for each of these.
+const FOOTER: usize = 48;
+const SECTION: usize = 36;
+/// So much of a section has one checksum.
+const CHUNK: usize = 16 << 10;
+const FORMAT: u32 = 1;
+/// The section of an index with the rows of its nodes.
+const ROWS: u32 = 2;
 const DELETE: u8 = 4;
 const BATCH: u8 = 9;
 
@@ -69,6 +77,123 @@ pub(crate) fn without_segment(file: &[u8]) -> Option<Vec<u8>> {
     put_u32(&mut out, FILE_HEADER + 4, sum);
     out.extend_from_slice(&body);
     Some(out)
+}
+
+/// An index file in which other rows are said to be its nodes.
+pub(crate) fn with_rows(file: &[u8], change: impl FnOnce(&mut [u32])) -> Option<Vec<u8>> {
+    let Parts {
+        mut body,
+        mut directory,
+        file_id,
+        rows,
+    } = Parts::of(file)?;
+    let sections = 4 + u32_at(&directory, 0)? as usize;
+    let count = u32_at(&directory, sections)? as usize;
+    let starts = (0..count).map(|n| sections + 4 + n * SECTION);
+    let entry = starts
+        .into_iter()
+        .find(|at| u32_at(&directory, *at) == Some(ROWS))?;
+    let at = u64_at(&directory, entry + 8)? as usize;
+    let len = u64_at(&directory, entry + 16)? as usize;
+    let table = u64_at(&directory, entry + 24)? as usize;
+
+    let content = body
+        .get_mut(at..at + len)
+        .filter(|content| content.len() <= CHUNK)?;
+    let words = content.chunks_exact(4).filter_map(|word| u32_at(word, 0));
+    let mut words: Vec<u32> = words.collect();
+    words.first()?;
+    change(&mut words);
+    let changed = words.iter().flat_map(|word| word.to_le_bytes());
+    content
+        .iter_mut()
+        .zip(changed)
+        .for_each(|(byte, new)| *byte = new);
+    let sum = checksum(&[content]);
+    put_u32(&mut body, table, sum);
+    put_u32(&mut directory, entry + 32, checksum(&[&sum.to_le_bytes()]));
+    Some(
+        Parts {
+            body,
+            directory,
+            file_id,
+            rows,
+        }
+        .file(),
+    )
+}
+
+/// The index `file` as if it were of the segment and vector that `other` is of. `None` when it is
+/// shorter, since it could not be written over that.
+pub(crate) fn as_index_of(file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = Parts::of(file)?;
+    let of = Parts::of(other)?.about()?;
+    let mut about = parts.about()?;
+    if about["dimensions"] != of["dimensions"] {
+        return None;
+    }
+    for key in ["segment", "vector", "metric"] {
+        about[key] = of[key].clone();
+    }
+    let about = serde_json::to_vec(&about).ok()?;
+    let rest = 4 + u32_at(&parts.directory, 0)? as usize;
+    let mut directory = u32::try_from(about.len()).ok()?.to_le_bytes().to_vec();
+    directory.extend_from_slice(&about);
+    directory.extend_from_slice(parts.directory.get(rest..)?);
+    parts.directory = directory;
+    Some(parts.file()).filter(|file| file.len() >= other.len())
+}
+
+/// A file of sections.
+struct Parts {
+    /// The header, the sections and their tables of checksums.
+    body: Vec<u8>,
+    directory: Vec<u8>,
+    file_id: u64,
+    rows: u32,
+}
+
+impl Parts {
+    fn of(file: &[u8]) -> Option<Self> {
+        let (rest, footer) = file.split_at_checked(file.len().checked_sub(FOOTER)?)?;
+        let (body, directory) = rest.split_at_checked(u64_at(footer, 0)? as usize)?;
+        Some(Self {
+            body: body.to_vec(),
+            directory: directory.to_vec(),
+            file_id: u64_at(footer, 24)?,
+            rows: u32_at(footer, 16)?,
+        })
+    }
+
+    fn about(&self) -> Option<Value> {
+        let len = u32_at(&self.directory, 0)? as usize;
+        serde_json::from_slice(self.directory.get(4..4 + len)?).ok()
+    }
+
+    fn file(self) -> Vec<u8> {
+        let len = self.body.len() + self.directory.len() + FOOTER;
+        let mut footer = vec![0; FOOTER];
+        put_u64(&mut footer, 0, self.body.len() as u64);
+        put_u32(&mut footer, 8, self.directory.len() as u32);
+        let sum = checksum(&[&self.directory, &self.file_id.to_le_bytes()]);
+        put_u32(&mut footer, 12, sum);
+        put_u32(&mut footer, 16, self.rows);
+        put_u32(&mut footer, 20, FORMAT);
+        put_u64(&mut footer, 24, self.file_id);
+        put_u64(&mut footer, 32, len as u64);
+        let sum = checksum(&[&footer[..FOOTER - 4]]);
+        put_u32(&mut footer, FOOTER - 4, sum);
+        [self.body, self.directory, footer].concat()
+    }
+}
+
+fn u64_at(bytes: &[u8], place: usize) -> Option<u64> {
+    let bytes = bytes.get(place..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+fn put_u64(bytes: &mut [u8], place: usize, number: u64) {
+    bytes[place..place + 8].copy_from_slice(&number.to_le_bytes());
 }
 
 fn u32_at(bytes: &[u8], place: usize) -> Option<u32> {

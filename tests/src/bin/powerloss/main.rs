@@ -36,6 +36,7 @@ const THREADS: usize = 2;
 const DESCRIBED: u64 = 8;
 
 fn main() -> ExitCode {
+    amphora_tests::opening::with_indexes();
     let mut scripts = None;
     let settings = Settings::read_with(HELP, |argument, rest| match argument {
         "--scripts" => {

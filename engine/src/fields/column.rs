@@ -1,0 +1,356 @@
+//! Reads a column in place.
+//!
+//! Which values satisfy a condition is one stretch of their order, found by halving. A
+//! [`Selection`] is such a stretch: how many rows have a value in it is the difference of two
+//! numbers, whether a row has one a comparison, and which rows have is a part of the postings.
+
+use super::{
+    format::{Class, HEADER, Header, MANY, NONE, RESTS, take},
+    number::Key,
+};
+use crate::{
+    codec::{DecodeError, Decoded},
+    schema::Field,
+};
+use serde_json::Value;
+use std::ops::{Bound, Range};
+
+/// The values of a field, by row and by their order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column<'a> {
+    class: Class,
+    header: Header,
+    keys: &'a [u64],
+    starts: &'a [u32],
+    postings: &'a [u32],
+    /// Empty unless a row has several values.
+    spans: &'a [u32],
+    ordinals: &'a [u32],
+    /// Empty if there are none.
+    rests: &'a [i16],
+    texts: &'a [u8],
+}
+
+/// The rows that have a value in one stretch of the order of values.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection<'a> {
+    column: Column<'a>,
+    low: u32,
+    high: u32,
+}
+
+impl<'a> Column<'a> {
+    /// The column of a field of this type, in so many rows. Looks at the header alone: what leads
+    /// out of the column is told by [`check`](Self::check), and leads to wrong answers if it was
+    /// not called, to nothing worse.
+    pub(crate) fn open(bytes: &'a [u8], field: Field, rows: u32) -> Decoded<Self> {
+        let (header, mut rest) = bytes
+            .split_first_chunk::<HEADER>()
+            .ok_or(DecodeError("a column has no header"))?;
+        let header = Header::decode(header)?;
+        let (values, entries) = (header.values as usize, header.entries as usize);
+        let by_row = header.rows as usize;
+        let if_any = |flag, count| if header.has(flag) { count } else { 0 };
+        let column = Self {
+            class: Class::declared(field),
+            header,
+            keys: take(&mut rest, values)?,
+            starts: take(&mut rest, values.saturating_add(1))?,
+            postings: take(&mut rest, entries)?,
+            spans: take(&mut rest, if_any(MANY, by_row.saturating_add(1)))?,
+            ordinals: take(&mut rest, if header.has(MANY) { entries } else { by_row })?,
+            rests: take(&mut rest, if_any(RESTS, values))?,
+            texts: take(&mut rest, header.texts.try_into().unwrap_or(usize::MAX))?,
+        };
+        if !rest.is_empty() || header.rows != rows {
+            return Err(DecodeError("a column is not as long as its rows take"));
+        }
+        Ok(column)
+    }
+
+    /// Whether every reference within it leads to where there is something. Reads all of it.
+    pub(crate) fn check(&self) -> Decoded<()> {
+        let ascends = |places: &[u32]| {
+            places.is_sorted()
+                && places.first() == Some(&0)
+                && places.last() == Some(&self.header.entries)
+        };
+        let exists = |ordinal: &u32| *ordinal < self.header.values || *ordinal == NONE;
+        let texts = match self.class {
+            Class::Text => {
+                let end = self.keys.last().copied().unwrap_or(0);
+                self.keys.is_sorted() && end == self.header.texts
+            }
+            Class::Number | Class::Bool => self.texts.is_empty(),
+        };
+        let sound = texts
+            && ascends(self.starts)
+            && (self.spans.is_empty() || ascends(self.spans))
+            && self.postings.iter().all(|row| *row < self.header.rows)
+            && self.ordinals.iter().all(exists);
+        if sound {
+            return Ok(());
+        }
+        Err(DecodeError("a reference leads out of a column"))
+    }
+
+    /// Whether values ascend, and what they say of rows is what rows say of them.
+    pub(crate) fn verify(&self) -> Decoded<()> {
+        self.check()?;
+        let ascend = |value: u32| match self.class {
+            Class::Text => self.text(value - 1) < self.text(value),
+            Class::Number | Class::Bool => self.key(value - 1) < self.key(value),
+        };
+        if !(1..self.header.values).all(ascend) {
+            return Err(DecodeError("the values of a column do not ascend"));
+        }
+        let agrees = |value| {
+            let rows = self.postings_of(value..value + 1);
+            let found = self.of(value..value + 1);
+            !rows.is_empty()
+                && rows.is_sorted_by(|row, next| row < next)
+                && rows.iter().all(|row| found.has(*row))
+        };
+        let entries = self.ordinals.iter().filter(|ordinal| **ordinal != NONE);
+        if entries.count() != self.postings.len() || !(0..self.header.values).all(agrees) {
+            return Err(DecodeError("the rows of a column contradict its values"));
+        }
+        Ok(())
+    }
+
+    /// The rows of which some value equals this one; unknown when that is not of the field's type,
+    /// and the field has such values.
+    pub(crate) fn equal(&self, value: &Value) -> Option<Selection<'a>> {
+        if Class::of(value)? != self.class {
+            return self.without(Class::of(value)?);
+        }
+        let (below, up_to) = match value {
+            Value::String(text) => (
+                self.first(|value| self.text(value) >= text.as_bytes()),
+                self.first(|value| self.text(value) > text.as_bytes()),
+            ),
+            Value::Number(number) => self.around(Key::of(number)),
+            Value::Bool(value) => self.around(Key::from(*value)),
+            _ => return None,
+        };
+        Some(self.of(below..up_to))
+    }
+
+    /// The rows of which some value is a number within these bounds; unknown when the field has
+    /// numbers and its type is another.
+    pub(crate) fn within(&self, low: &Bound<Value>, high: &Bound<Value>) -> Option<Selection<'a>> {
+        if self.class != Class::Number {
+            return self.without(Class::Number);
+        }
+        let low = match low {
+            Bound::Unbounded => 0,
+            Bound::Included(low) => self.around(Key::of(low.as_number()?)).0,
+            Bound::Excluded(low) => self.around(Key::of(low.as_number()?)).1,
+        };
+        let high = match high {
+            Bound::Unbounded => self.header.values,
+            Bound::Included(high) => self.around(Key::of(high.as_number()?)).1,
+            Bound::Excluded(high) => self.around(Key::of(high.as_number()?)).0,
+        };
+        Some(self.of(low..high))
+    }
+
+    /// No rows, if no value is of this class, which is not the column's.
+    fn without(&self, class: Class) -> Option<Selection<'a>> {
+        (!self.header.has(class.stray())).then(|| self.of(0..0))
+    }
+
+    fn of(&self, values: Range<u32>) -> Selection<'a> {
+        Selection {
+            column: *self,
+            low: values.start,
+            high: values.end.max(values.start),
+        }
+    }
+
+    /// How many values are below this one, and how many are not above it.
+    fn around(&self, key: Key) -> (u32, u32) {
+        let below = self.first(|value| self.key(value) >= key);
+        let is_there = below < self.header.values && self.key(below) == key;
+        (below, below + u32::from(is_there))
+    }
+
+    /// The first value of which `is_past` holds, as it does of all that follow.
+    fn first(&self, is_past: impl Fn(u32) -> bool) -> u32 {
+        let (mut low, mut high) = (0, self.header.values);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_past(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
+    }
+
+    fn key(&self, value: u32) -> Key {
+        let value = value as usize;
+        Key {
+            float: self.keys.get(value).copied().unwrap_or(0),
+            rest: self.rests.get(value).copied().unwrap_or(0),
+        }
+    }
+
+    fn text(&self, value: u32) -> &'a [u8] {
+        let end = |value: usize| self.keys.get(value).map_or(0, |end| *end as usize);
+        let start = (value as usize).checked_sub(1).map_or(0, end);
+        self.texts.get(start..end(value as usize)).unwrap_or(&[])
+    }
+
+    fn postings_of(&self, values: Range<u32>) -> &'a [u32] {
+        let start = |value: u32| Some(*self.starts.get(value as usize)? as usize);
+        let rows = start(values.start).zip(start(values.end));
+        rows.and_then(|(start, end)| self.postings.get(start..end))
+            .unwrap_or(&[])
+    }
+}
+
+impl Selection<'_> {
+    /// How many rows there are at most: each row as often as it has such values.
+    pub(crate) fn count(&self) -> u32 {
+        self.column.postings_of(self.low..self.high).len() as u32
+    }
+
+    /// Whether there are exactly so many.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.high - self.low <= 1 || self.column.spans.is_empty()
+    }
+
+    /// Whether a row is one of them.
+    pub(crate) fn has(&self, row: u32) -> bool {
+        let Column {
+            spans, ordinals, ..
+        } = self.column;
+        // That of no value is above all that are.
+        let is_in = |ordinal: &u32| ordinal.wrapping_sub(self.low) < self.high - self.low;
+        let row = row as usize;
+        if spans.is_empty() {
+            return ordinals.get(row).is_some_and(is_in);
+        }
+        let span = spans.get(row).zip(spans.get(row + 1));
+        span.and_then(|(start, end)| ordinals.get(*start as usize..*end as usize))
+            .is_some_and(|span| span.iter().any(is_in))
+    }
+
+    /// All of them, each once, in no order.
+    pub(crate) fn rows(&self) -> Vec<u32> {
+        let mut rows = self.column.postings_of(self.low..self.high).to_vec();
+        if !self.is_exact() {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Builder, *};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn build(field: Field, payloads: &[Value]) -> Vec<u8> {
+        let mut builder = Builder::new(field);
+        for payload in payloads {
+            builder.add(payload.as_object().unwrap(), "f");
+        }
+        builder.finish().unwrap()
+    }
+
+    fn open(bytes: &[u8], field: Field, rows: usize) -> Decoded<Column<'_>> {
+        let column = Column::open(bytes, field, rows as u32)?;
+        column.check()?;
+        Ok(column)
+    }
+
+    fn rows(found: Option<Selection<'_>>) -> Option<Vec<u32>> {
+        found.map(|found| sorted(found.rows()))
+    }
+
+    fn sorted(mut rows: Vec<u32>) -> Vec<u32> {
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn what_a_column_answers_and_what_it_leaves_to_payloads() {
+        let payloads = [
+            json!({ "f": [3, "three", 3] }),
+            json!({ "g": 1 }),
+            json!({ "f": [null, [1], 2.0, 1] }),
+        ];
+        let bytes = build(Field::Integer, &payloads);
+        let column = open(&bytes, Field::Integer, 3).unwrap();
+        column.verify().unwrap();
+        assert_eq!(rows(column.equal(&json!(3))), Some(vec![0]));
+        assert_eq!(rows(column.equal(&json!(2))), Some(vec![2]));
+        assert_eq!(rows(column.equal(&json!(true))), Some(vec![]));
+        assert_eq!(rows(column.equal(&json!("three"))), None);
+        let all = column.within(&Bound::Unbounded, &Bound::Unbounded).unwrap();
+        assert_eq!((sorted(all.rows()), all.count()), (vec![0, 2], 3));
+        let none = column.within(&Bound::Excluded(json!(2)), &Bound::Excluded(json!(2)));
+        assert_eq!(rows(none), Some(vec![]));
+
+        let bytes = build(Field::Keyword, &payloads);
+        let column = open(&bytes, Field::Keyword, 3).unwrap();
+        assert_eq!(rows(column.equal(&json!("three"))), Some(vec![0]));
+        assert_eq!(rows(column.equal(&json!(3))), None);
+        assert!(
+            column
+                .within(&Bound::Unbounded, &Bound::Unbounded)
+                .is_none()
+        );
+
+        let bytes = build(Field::Bool, &[]);
+        let column = open(&bytes, Field::Bool, 0).unwrap();
+        assert_eq!(rows(column.equal(&json!(3))), Some(vec![]));
+        assert!(open(&bytes, Field::Bool, 1).is_err());
+    }
+
+    proptest! {
+        /// Checksums tell damage, not intent.
+        #[test]
+        fn hostile_bytes_are_refused_or_harmless(
+            field in prop::sample::select(vec![Field::Keyword, Field::Integer, Field::Bool]),
+            many: bool,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 1..5),
+            cut in 0usize..3,
+        ) {
+            let value = |row: u64| match field {
+                Field::Keyword => json!(format!("text-{}", row % 7)),
+                Field::Bool => json!(row.is_multiple_of(2)),
+                _ => json!(u64::MAX - row % 5),
+            };
+            let payload = |row| match row % 4 {
+                0 => json!({}),
+                1 if many => json!({ "f": [value(row), value(row + 1)] }),
+                _ => json!({ "f": value(row) }),
+            };
+            let payloads: Vec<Value> = (0..50).map(payload).collect();
+            let mut bytes = build(field, &payloads);
+            for (at, value) in changes {
+                let at = at.index(bytes.len() / 4) * 4;
+                let value = if value % 3 == 0 { value } else { value % 64 };
+                bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            bytes.truncate(bytes.len() - cut);
+            let Ok(column) = Column::open(&bytes, field, 50) else {
+                return Ok(());
+            };
+            let is_sound = column.check().is_ok();
+            let _ = column.verify();
+            let all = column.within(&Bound::Unbounded, &Bound::Unbounded);
+            for found in column.equal(&value(2)).into_iter().chain(all) {
+                let rows = sorted(found.rows());
+                prop_assert!(!is_sound || rows.iter().all(|row| *row < 50));
+                let _ = (found.count(), found.has(0), found.has(49), found.has(50));
+            }
+        }
+    }
+}

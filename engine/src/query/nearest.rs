@@ -1,0 +1,230 @@
+//! Searching for the nearest: part by part, through an index where there is one, point by point
+//! where not.
+//!
+//! An index says which rows are worth a look; whether they are hits, and in which order, is decided
+//! by their vectors, as it is for every other row. It asks its [`Cancel`] every few microseconds.
+
+use super::{
+    Effort, Filter, Hit,
+    bound::Bound,
+    plan::{Facts, Plan, plan},
+    scan::vectors,
+};
+use crate::{
+    cancel::Cancel,
+    error::Result,
+    id::PointId,
+    payload::Payload,
+    schema::Metric,
+    top_k::TopK,
+    vector::{Index, Wanted, scale, score},
+    view::{Part, Payloads, Stored, View},
+};
+
+/// A [`Query`](super::Query) that was checked against a schema.
+#[derive(Clone, Debug)]
+pub(crate) struct Nearest {
+    /// The number of the vector.
+    pub(super) vector: u32,
+    pub(super) metric: Metric,
+    pub(super) values: Vec<f32>,
+    pub(super) filter: Option<Filter>,
+    pub(super) limit: usize,
+    pub(super) effort: Effort,
+    pub(super) with_payload: bool,
+    pub(super) with_vectors: bool,
+}
+
+/// The hits of a query, the best first.
+pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
+    let parts = view.parts()?;
+    let mut search = Search {
+        query,
+        scale: scale(&query.values, query.metric),
+        best: TopK::new(query.limit),
+        cancel,
+    };
+    for (number, part) in parts.iter().enumerate() {
+        search.part(number, part)?;
+    }
+    let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
+    let hit = |(score, (id, number, row)): (f32, (PointId, usize, u32))| {
+        let part: &Part = &parts[number];
+        Ok(Hit {
+            id,
+            score,
+            payload: if query.with_payload {
+                payloads[number].get(row)?
+            } else {
+                Payload::default()
+            },
+            vectors: if query.with_vectors {
+                vectors(part, view.shape(), row)?
+            } else {
+                Vec::new()
+            },
+        })
+    };
+    search.best.into_sorted().map(hit).collect()
+}
+
+struct Search<'a> {
+    query: &'a Nearest,
+    /// What the query is scaled with.
+    scale: f32,
+    /// The best so far, each with its part and row.
+    best: TopK<(PointId, usize, u32)>,
+    cancel: &'a Cancel,
+}
+
+impl Search<'_> {
+    fn part(&mut self, number: usize, part: &Part) -> Result<()> {
+        if let Part::Stored(stored) = part
+            && let Some(index) = stored.segment.indexes.get(self.query.vector)
+        {
+            match self.planned(number, part, Some((stored, &index))) {
+                Err(error)
+                    if error
+                        .location()
+                        .is_some_and(|(file, _)| index.is_file(file)) =>
+                {
+                    tracing::error!(%error, "an index is read no more");
+                    stored.segment.indexes.remove(self.query.vector);
+                }
+                searched => return searched,
+            }
+        }
+        self.planned(number, part, None)
+    }
+
+    fn planned(
+        &mut self,
+        number: usize,
+        part: &Part,
+        index: Option<(&Stored, &Index)>,
+    ) -> Result<()> {
+        let filter = self.query.filter.as_ref();
+        let mut filter = filter
+            .map(|filter| Bound::new(filter, part, self.cancel))
+            .transpose()?;
+        let rows = match index {
+            Some((_, index)) => index.rows(),
+            None => part.rows(),
+        };
+        let matching = match &filter {
+            None => Some(u64::from(rows)),
+            Some(filter) => filter.estimate(),
+        };
+        let facts = Facts {
+            rows: rows as usize,
+            matching: matching.map(|matching| matching as usize),
+            ef: index.and_then(|(_, index)| self.effort(index)),
+        };
+        let rows = match (plan(facts), index) {
+            (Plan::Walk { ef }, Some(index)) => self.walk(index, ef, false, filter.as_mut())?,
+            (Plan::WalkMatches { ef }, Some(index)) => {
+                self.walk(index, ef, true, filter.as_mut())?
+            }
+            (Plan::Matches, _) if let Some(filter) = &mut filter => {
+                let rows = filter.rows(u64::MAX)?.unwrap_or_default();
+                match index.filter(|_| self.query.effort != Effort::Exact) {
+                    Some(index) => self.pick(index, rows)?,
+                    None => rows,
+                }
+            }
+            _ => return self.one_by_one(number, part, filter),
+        };
+        self.compare(number, part, &rows)
+    }
+
+    /// How many rows an index is to keep in view; `None` when it shall not be asked.
+    fn effort(&self, index: &Index) -> Option<usize> {
+        let limit = self.query.limit;
+        match self.query.effort {
+            Effort::Exact => None,
+            Effort::Ef(ef) => Some(ef.max(limit)),
+            Effort::Recall(recall) => Some(index.ef(recall, limit)),
+        }
+    }
+
+    /// Rows near to the query that an index leads to.
+    fn walk(
+        &self,
+        (stored, index): (&Stored, &Index),
+        ef: usize,
+        few_pass: bool,
+        mut filter: Option<&mut Bound<'_>>,
+    ) -> Result<Vec<u32>> {
+        let wanted = Wanted {
+            limit: self.query.limit,
+            ef,
+            few_pass,
+        };
+        let rows = stored.segment.segment.rows();
+        let passes = |row| {
+            if row >= rows {
+                return Err(index.no_row(row));
+            }
+            let matches = filter
+                .as_mut()
+                .map_or(Ok(true), |filter| filter.matches(row))?;
+            Ok(matches && stored.is_live(row)?)
+        };
+        index.search(&self.query.values, self.scale, wanted, self.cancel, passes)
+    }
+
+    /// Those of the rows that are near to the query, by what an index knows of them.
+    fn pick(&self, (stored, index): (&Stored, &Index), rows: Vec<u32>) -> Result<Vec<u32>> {
+        let limit = self.query.limit;
+        if rows.len() <= limit {
+            return Ok(rows);
+        }
+        let (values, is_live) = (&self.query.values, |row| stored.is_live(row));
+        let picked = index.nearest_of(&rows, values, self.scale, limit, self.cancel, is_live)?;
+        Ok(picked.unwrap_or(rows))
+    }
+
+    /// Compares these rows, those that are live.
+    fn compare(&mut self, number: usize, part: &Part, rows: &[u32]) -> Result<()> {
+        for (count, row) in (0..).zip(rows) {
+            self.cancel.check_at(count)?;
+            if part.is_live(*row)?
+                && let Some(found) = part.vector(*row, self.query.vector)?
+            {
+                self.offer(self.score(found), number, part, *row)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn one_by_one(
+        &mut self,
+        number: usize,
+        part: &Part,
+        mut filter: Option<Bound<'_>>,
+    ) -> Result<()> {
+        let cancel = self.cancel;
+        part.vectors(self.query.vector, cancel, |row, values, scale| {
+            // The score is cheaper than most filters, and few scores are wanted.
+            let score = self.score((values, scale));
+            if self.best.wants(score)
+                && let Some(filter) = &mut filter
+                && !filter.matches(row)?
+            {
+                return Ok(());
+            }
+            self.offer(score, number, part, row)
+        })
+    }
+
+    fn score(&self, found: (&[f32], f32)) -> f32 {
+        score(self.query.metric, (&self.query.values, self.scale), found)
+    }
+
+    fn offer(&mut self, score: f32, number: usize, part: &Part, row: u32) -> Result<()> {
+        if self.best.wants(score) {
+            self.best.offer(score, (part.id(row)?, number, row));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! How a part of a view is searched: a pure function of what is known of the part and the query.
+
+/// What a choice is made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Rows of the part that have the vector, about.
+    pub(super) rows: usize,
+    /// Rows that match the filter, at most: all without a filter, `None` when it is not known.
+    pub(super) matching: Option<usize>,
+    /// How many rows the index is to keep in view, if there is one and it may be asked.
+    pub(super) ef: Option<usize>,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Every row is compared, and asked whether it matches if it is near enough.
+    OneByOne,
+    /// The rows that match are listed and compared.
+    Matches,
+    /// The index is walked, past rows that do not match.
+    Walk { ef: usize },
+    /// The index is walked from match to match.
+    WalkMatches { ef: usize },
+}
+
+/// An index is of no use if it keeps more than one in so many of its rows in view.
+const USEFUL: usize = 8;
+/// When one in so many rows matches, a walk may as well pass by those that do not.
+const PASSED_BY: usize = 3;
+/// Nanoseconds, about: to list and compare a row that matches, to ask whether one does, and to
+/// compare what a node leads to.
+const LISTED: usize = 15;
+const ASKED: usize = 12;
+const VISITED: usize = 600;
+/// What a node leads to, at most, and how many that match are looked for there.
+const BEHIND: usize = 1_024;
+const WANTED: usize = 32;
+
+pub(super) fn plan(facts: Facts) -> Plan {
+    let Facts { rows, matching, ef } = facts;
+    let ef = ef.filter(|ef| ef.saturating_mul(USEFUL) <= rows);
+    match (ef, matching) {
+        (Some(ef), Some(matching)) if matching >= rows => Plan::Walk { ef },
+        (Some(ef), Some(matching)) if matching.saturating_mul(PASSED_BY) >= rows => {
+            // So many more are kept in view as are passed by.
+            let ef = ef + ef * (rows - matching) / (2 * matching);
+            Plan::Walk { ef }
+        }
+        (Some(ef), Some(matching)) if walking(ef, matching, rows) < matching * LISTED => {
+            Plan::WalkMatches { ef }
+        }
+        (_, Some(matching)) if matching < rows / 2 => Plan::Matches,
+        _ => Plan::OneByOne,
+    }
+}
+
+/// What it costs to walk from match to match.
+fn walking(ef: usize, matching: usize, rows: usize) -> usize {
+    let asked = BEHIND.min(WANTED * rows / matching.max(1));
+    ef.saturating_mul(asked * ASKED + VISITED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quickest_is_done() {
+        let (all, few) = (100_000, 1_000);
+        for (rows, matching, ef, expected) in [
+            (all, Some(all), Some(60), Plan::Walk { ef: 60 }),
+            (all, Some(50_000), Some(60), Plan::Walk { ef: 90 }),
+            (all, Some(30_000), Some(60), Plan::WalkMatches { ef: 60 }),
+            (all, Some(10_000), Some(60), Plan::Matches),
+            (all, Some(1_000), Some(60), Plan::Matches),
+            (all, Some(0), Some(60), Plan::Matches),
+            (all, None, Some(60), Plan::OneByOne),
+            (all, Some(1_000), None, Plan::Matches),
+            (all, Some(50_000), None, Plan::OneByOne),
+            (all, Some(all), None, Plan::OneByOne),
+            (few, Some(few), Some(600), Plan::OneByOne),
+            (few, Some(100), Some(600), Plan::Matches),
+            (0, Some(0), Some(10), Plan::OneByOne),
+        ] {
+            let facts = Facts { rows, matching, ef };
+            assert_eq!(plan(facts), expected, "{facts:?}");
+        }
+    }
+}

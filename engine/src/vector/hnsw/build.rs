@@ -1,0 +1,281 @@
+//! Building a graph on all threads of a pool, with the same outcome on any number of them.
+//!
+//! Nodes are added in batches. Each node of a batch looks for its neighbours in the graph as the
+//! batch found it, all at once; then its links are written, and the links back, for each target at
+//! once. What a thread computes depends on nothing that another one does meanwhile.
+
+use super::{
+    beam::Found,
+    layer::Layer,
+    order::order,
+    reach,
+    select::Chooser,
+    walk::{Nodes, Scratch, Walk},
+};
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    kernel,
+    sync::{Mutex, lock},
+    vector::codes::{Codes, Probe, Scores},
+};
+use rayon::prelude::*;
+use std::ops::{Range, RangeInclusive};
+
+/// A batch has one in so many of the nodes that are there, so that few neighbours are missed.
+const SHARE: u32 = 32;
+/// The most nodes of a batch.
+const BATCH: u32 = 2_048;
+
+/// How a graph is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Params {
+    /// Neighbours of a node on the upper levels; twice as many at level 0.
+    pub(crate) m: usize,
+    /// Nodes that are kept in view while the neighbours of a new one are looked for.
+    pub(crate) ef_construction: usize,
+    pub(crate) seed: u64,
+}
+
+impl Params {
+    /// What `m` may be: with less than two there are no directions to choose between.
+    pub(crate) const M: RangeInclusive<usize> = 2..=1024;
+
+    /// Whether a graph can be built so.
+    pub(crate) fn check(&self) -> Result<()> {
+        if Self::M.contains(&self.m) {
+            return Ok(());
+        }
+        let (least, most) = (Self::M.start(), Self::M.end());
+        Err(Error::invalid(format!(
+            "m is {}; expected {least} to {most}",
+            self.m
+        )))
+    }
+
+    /// The most neighbours of a node.
+    pub(crate) fn width(&self, level: usize) -> usize {
+        if level == 0 { self.m * 2 } else { self.m }
+    }
+}
+
+/// The neighbours of all nodes, level by level.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Graph {
+    pub(crate) params: Params,
+    /// How many nodes each level has.
+    pub(crate) counts: Vec<u32>,
+    /// For each level the lists of its nodes, all of one width, filled up with [`NONE`].
+    pub(crate) links: Vec<Vec<u32>>,
+}
+
+/// Which place among the rows each node has, and how many nodes each level has.
+pub(crate) fn plan(rows: u32, params: &Params) -> (Vec<u32>, Vec<u32>) {
+    order(rows, params.m, params.seed)
+}
+
+/// Links the nodes whose codes these are; node numbers are those of [`plan`]. `progress` hears
+/// how many nodes are linked.
+pub(crate) fn build(
+    codes: Codes<'_>,
+    counts: Vec<u32>,
+    params: Params,
+    cancel: &Cancel,
+    progress: &(dyn Fn(u32) + Sync),
+) -> Result<Graph> {
+    let rows = counts[0];
+    let mut builder = Builder::new(codes, counts, params);
+    let mut first = 0;
+    while first < rows {
+        cancel.check()?;
+        let end = rows.min(first + (first / SHARE).clamp(1, BATCH));
+        builder.add(first..end, cancel)?;
+        progress(end);
+        first = end;
+    }
+    let mut graph = builder.finish();
+    if let Some(links) = graph.links.first_mut() {
+        reach::connect(links, params.width(0), cancel)?;
+    }
+    Ok(graph)
+}
+
+struct Builder<'a> {
+    codes: Codes<'a>,
+    params: Params,
+    counts: Vec<u32>,
+    layers: Vec<Layer>,
+    /// Nodes so far.
+    len: u32,
+    rooms: Mutex<Vec<Room>>,
+}
+
+/// What a thread computes in.
+#[derive(Default)]
+struct Room {
+    scratch: Scratch,
+    probe: Probe,
+    chooser: Chooser,
+}
+
+/// A link that a node of the batch wants back.
+#[derive(Clone, Copy)]
+struct Edge {
+    level: usize,
+    target: u32,
+    source: Found,
+}
+
+impl<'a> Builder<'a> {
+    fn new(codes: Codes<'a>, counts: Vec<u32>, params: Params) -> Self {
+        let layer =
+            |(level, count): (usize, &u32)| Layer::new(*count as usize, params.width(level));
+        let layers = counts.iter().enumerate().map(layer).collect();
+        Self {
+            codes,
+            params,
+            counts,
+            layers,
+            len: 0,
+            rooms: Mutex::default(),
+        }
+    }
+
+    fn finish(self) -> Graph {
+        Graph {
+            params: self.params,
+            counts: self.counts,
+            links: self.layers.into_iter().map(Layer::into_links).collect(),
+        }
+    }
+
+    fn add(&mut self, batch: Range<u32>, cancel: &Cancel) -> Result<()> {
+        let found: Vec<Vec<(usize, Vec<Found>)>> = batch
+            .clone()
+            .into_par_iter()
+            .map(|node| {
+                cancel.check()?;
+                self.in_room(|room| self.neighbours(node, room, cancel))
+            })
+            .collect::<Result<_>>()?;
+        let mut edges = Vec::new();
+        for (node, levels) in batch.clone().zip(found) {
+            for (level, found) in levels {
+                edges.extend(found.iter().map(|neighbour| Edge {
+                    level,
+                    target: neighbour.node,
+                    source: Found { node, ..*neighbour },
+                }));
+                self.layers[level].set(node, &found);
+            }
+        }
+        self.link_back(edges, cancel)?;
+        self.len = batch.end;
+        Ok(())
+    }
+
+    /// The links of a new node on each of its levels.
+    fn neighbours(
+        &self,
+        node: u32,
+        room: &mut Room,
+        cancel: &Cancel,
+    ) -> Result<Vec<(usize, Vec<Found>)>> {
+        let Room {
+            scratch,
+            probe,
+            chooser,
+        } = room;
+        if self.len == 0 {
+            return Ok(Vec::new());
+        }
+        self.codes.probe_row(node, probe);
+        let walk = Walk {
+            nodes: self,
+            probe,
+            hidden: None,
+            cancel,
+        };
+        let top = self.counts.len() - 1;
+        let own = self.counts.iter().rposition(|count| *count > node);
+        let own = own.unwrap_or(0);
+        let mut entry = walk.descend(top, (own + 1).min(top), scratch)?;
+        let mut levels = Vec::with_capacity(own + 1);
+        for level in (0..=own).rev() {
+            let ef = self.params.ef_construction;
+            walk.spread(level, entry, ef, |_| Ok(true), scratch)?;
+            let mut found: Vec<Found> = scratch.answers().collect();
+            entry = found.first().copied().unwrap_or(entry);
+            chooser.choose(&self.codes, &mut found, self.params.m);
+            levels.push((level, found));
+        }
+        Ok(levels)
+    }
+
+    /// Adds links back, and for a target that has too many chooses among them anew.
+    fn link_back(&mut self, mut edges: Vec<Edge>, cancel: &Cancel) -> Result<()> {
+        edges.par_sort_unstable_by(|a, b| {
+            let place = |edge: &Edge| (edge.level, edge.target, edge.source.node);
+            place(a).cmp(&place(b))
+        });
+        let groups: Vec<&[Edge]> = edges
+            .chunk_by(|a, b| (a.level, a.target) == (b.level, b.target))
+            .collect();
+        let lists: Vec<Vec<Found>> = groups
+            .par_iter()
+            .map(|group| {
+                cancel.check()?;
+                Ok(self.in_room(|room| self.relinked(group, &mut room.chooser)))
+            })
+            .collect::<Result<_>>()?;
+        for (group, list) in groups.iter().zip(&lists) {
+            self.layers[group[0].level].set(group[0].target, list);
+        }
+        Ok(())
+    }
+
+    /// The links of a target with those that are added.
+    fn relinked(&self, added: &[Edge], chooser: &mut Chooser) -> Vec<Found> {
+        let Edge { level, target, .. } = added[0];
+        let layer = &self.layers[level];
+        let mut list: Vec<Found> = layer
+            .get(target)
+            .chain(added.iter().map(|edge| edge.source))
+            .collect();
+        if list.len() > layer.width {
+            list.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.node.cmp(&b.node)));
+            chooser.choose(&self.codes, &mut list, layer.width);
+        }
+        list
+    }
+
+    fn in_room<T>(&self, act: impl FnOnce(&mut Room) -> T) -> T {
+        let mut room = lock(&self.rooms).pop().unwrap_or_default();
+        let answer = act(&mut room);
+        lock(&self.rooms).push(room);
+        answer
+    }
+}
+
+impl Nodes for Builder<'_> {
+    fn len(&self) -> usize {
+        self.counts[0] as usize
+    }
+
+    fn links(&self, level: usize, node: u32) -> Result<&[u32]> {
+        Ok(self.layers[level].links(node))
+    }
+
+    fn score(&self, probe: &Probe, nodes: &[u32], scores: &mut Scores) -> Result<()> {
+        self.codes.scores(probe, nodes, scores);
+        Ok(())
+    }
+
+    fn prefetch(&self, node: u32) {
+        self.codes.prefetch(node);
+    }
+
+    fn prefetch_links(&self, level: usize, node: u32) {
+        kernel::prefetch(bytemuck::cast_slice(self.layers[level].links(node)));
+    }
+}

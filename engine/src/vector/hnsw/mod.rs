@@ -1,0 +1,284 @@
+//! The graph of an index: hierarchical navigable small worlds (Malkov and Yashunin, 2016).
+//!
+//! Every node is linked to near ones in different directions. A search goes greedily down the
+//! levels, each of which has one in `m` of the nodes below, and at level 0 keeps the best
+//! `ef` in view until all of them were visited. All of it runs on codes.
+
+mod beam;
+mod visited;
+mod walk;
+mod matching;
+mod order;
+mod select;
+mod layer;
+mod reach;
+mod build;
+mod whole;
+
+pub(crate) use beam::MAX_NODES;
+pub(crate) use build::{Graph, Params, build, plan};
+pub(crate) use walk::{Nodes, Scratch, Walk};
+pub(crate) use whole::Whole;
+
+/// No node: it ends a list of links.
+pub(crate) const NONE: u32 = u32::MAX;
+/// The most levels of a graph.
+pub(crate) const MAX_LEVELS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cancel::{Cancel, CancelToken},
+        error::{ErrorKind, Result},
+        vector::{
+            VectorSource,
+            codes::{Codes, Encoder, Factors, Probe, Scores},
+            fixture::{METRICS, Rows},
+        },
+    };
+    use beam::Found;
+    use select::Chooser;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const PARAMS: Params = Params {
+        m: 8,
+        ef_construction: 60,
+        seed: 5,
+    };
+
+    /// Rows in the order of their nodes, coded.
+    struct Coded {
+        metric: crate::schema::Metric,
+        dimensions: usize,
+        counts: Vec<u32>,
+        bytes: Vec<u8>,
+        factors: Vec<Factors>,
+    }
+
+    impl Coded {
+        fn new(rows: &Rows, params: &Params) -> Self {
+            let (places, counts) = plan(rows.len(), params);
+            let width = rows.dimensions;
+            let encoder = Encoder::train(rows, width, rows.metric, &Cancel::default()).unwrap();
+            let (mut bytes, mut rest) = (vec![0; places.len() * width], Vec::new());
+            let factors = bytes.chunks_mut(width).zip(&places).map(|(code, place)| {
+                let (values, scale) = rows.scaled(*place as usize);
+                encoder.encode(values, scale, &mut rest, code)
+            });
+            Self {
+                metric: rows.metric,
+                dimensions: width,
+                counts,
+                factors: factors.collect(),
+                bytes,
+            }
+        }
+
+        fn codes(&self) -> Codes<'_> {
+            Codes {
+                metric: self.metric,
+                dimensions: self.dimensions,
+                bytes: &self.bytes,
+                factors: &self.factors,
+            }
+        }
+
+        fn build(&self, params: Params) -> Result<Graph> {
+            let counts = self.counts.clone();
+            build(self.codes(), counts, params, &Cancel::default(), &|_| {})
+        }
+    }
+
+    fn on_threads<T: Send>(threads: usize, act: impl FnOnce() -> T + Send) -> T {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(act)
+    }
+
+    fn list(graph: &Graph, level: usize, node: usize) -> Vec<u32> {
+        let width = graph.params.width(level);
+        let list = &graph.links[level][node * width..][..width];
+        let links: Vec<u32> = list
+            .iter()
+            .copied()
+            .take_while(|link| *link != NONE)
+            .collect();
+        assert!(list[links.len()..].iter().all(|link| *link == NONE));
+        links
+    }
+
+    /// How many nodes of level 0 no way leads to from node 0.
+    fn unreached(graph: &Graph) -> usize {
+        let mut seen = vec![false; graph.counts[0] as usize];
+        let mut queue = vec![0];
+        while let Some(node) = queue.pop() {
+            if !std::mem::replace(&mut seen[node as usize], true) {
+                queue.extend(list(graph, 0, node as usize));
+            }
+        }
+        seen.iter().filter(|seen| !**seen).count()
+    }
+
+    fn check_lists(graph: &Graph) {
+        for (level, count) in graph.counts.iter().enumerate() {
+            assert_eq!(
+                graph.links[level].len(),
+                *count as usize * graph.params.width(level)
+            );
+            for node in 0..*count as usize {
+                let mut links = list(graph, level, node);
+                links.sort_unstable();
+                assert!(
+                    links.is_sorted_by(|a, b| a < b),
+                    "level {level} {node}: {links:?}"
+                );
+                assert!(
+                    links
+                        .iter()
+                        .all(|link| link < count && *link != node as u32)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_graph_on_any_number_of_threads() {
+        for metric in METRICS {
+            let coded = Coded::new(&Rows::clusters(metric, 1_500, 16, 1), &PARAMS);
+            let graph = on_threads(1, || coded.build(PARAMS)).unwrap();
+            check_lists(&graph);
+            assert_eq!(unreached(&graph), 0);
+            for threads in [2, 4] {
+                let again = on_threads(threads, || coded.build(PARAMS)).unwrap();
+                assert_eq!(graph, again, "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn graphs_of_few_nodes_and_of_the_narrowest_lists() {
+        for rows in [0, 1, 2, 3, 17, 200] {
+            for m in [2, 3, 16] {
+                let params = Params { m, ..PARAMS };
+                let rows = Rows::clusters(METRICS[rows % 4], rows, 4, 2);
+                let graph = Coded::new(&rows, &params).build(params).unwrap();
+                assert_eq!(graph.counts[0], rows.len());
+                check_lists(&graph);
+                if rows.len() > 0 {
+                    assert_eq!(unreached(&graph), 0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_copy_can_be_reached() {
+        for of in [1, 5, 700] {
+            for metric in METRICS {
+                let coded = Coded::new(&Rows::copies(metric, 2_000, of), &PARAMS);
+                let graph = on_threads(2, || coded.build(PARAMS)).unwrap();
+                check_lists(&graph);
+                assert_eq!(unreached(&graph), 0, "{metric:?}, {of} originals");
+            }
+        }
+    }
+
+    #[test]
+    fn building_tells_how_far_it_is_and_ends_when_cancelled() {
+        let coded = Coded::new(&Rows::clusters(METRICS[0], 800, 8, 3), &PARAMS);
+        let token = CancelToken::new();
+        let cancel = Cancel::by(token.clone());
+        let last = AtomicU32::new(0);
+        let progress = |nodes| {
+            assert!(last.swap(nodes, Ordering::Relaxed) < nodes);
+            if nodes > 300 {
+                token.cancel();
+            }
+        };
+        let error = build(
+            coded.codes(),
+            coded.counts.clone(),
+            PARAMS,
+            &cancel,
+            &progress,
+        )
+        .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!((301..400).contains(&last.load(Ordering::Relaxed)));
+        last.store(0, Ordering::Relaxed);
+        let progress = |nodes| last.store(nodes, Ordering::Relaxed);
+        let (cancel, counts) = (Cancel::default(), coded.counts.clone());
+        build(coded.codes(), counts, PARAMS, &cancel, &progress).unwrap();
+        assert_eq!(last.load(Ordering::Relaxed), 800);
+    }
+
+    #[test]
+    fn of_the_candidates_those_are_chosen_that_lead_elsewhere() {
+        for metric in METRICS {
+            let coded = Coded::new(&Rows::clusters(metric, 300, 8, 4), &PARAMS);
+            let codes = coded.codes();
+            let (mut probe, mut scores) = (Probe::default(), Scores::default());
+            let mut chooser = Chooser::default();
+            let mut between = |a: u32, b: u32| {
+                codes.probe_row(a, &mut probe);
+                codes.scores(&probe, &[b], &mut scores);
+                scores.values[0]
+            };
+            for node in 0..20 {
+                let mut candidates: Vec<Found> = (20..300)
+                    .map(|other| Found {
+                        score: between(node, other),
+                        node: other,
+                    })
+                    .collect();
+                candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score));
+                let mut chosen = candidates.clone();
+                chooser.choose(&codes, &mut chosen, 6);
+                let mut expected: Vec<Found> = Vec::new();
+                for candidate in &candidates {
+                    let leads_elsewhere = expected
+                        .iter()
+                        .all(|kept| between(candidate.node, kept.node) <= candidate.score);
+                    if expected.len() < 6 && leads_elsewhere {
+                        expected.push(*candidate);
+                    }
+                }
+                assert_eq!(chosen, expected);
+                assert_eq!(chosen[0], candidates[0], "the nearest is always chosen");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hidden_node_is_not_come_across() {
+        let rows = Rows::clusters(METRICS[2], 400, 8, 6);
+        let coded = Coded::new(&rows, &PARAMS);
+        let graph = coded.build(PARAMS).unwrap();
+        let mut links = [&[][..]; MAX_LEVELS];
+        for (links, of_level) in links.iter_mut().zip(&graph.links) {
+            *links = of_level;
+        }
+        let nodes = Whole::new(coded.codes(), PARAMS, links);
+        assert_eq!(nodes.top() + 1, graph.counts.len());
+        let (mut probe, mut scratch) = (Probe::default(), Scratch::default());
+        let mut found = 0;
+        for hidden in 1..400 {
+            nodes.codes.probe_row(hidden, &mut probe);
+            for hides in [false, true] {
+                let walk = Walk {
+                    nodes: &nodes,
+                    probe: &probe,
+                    hidden: hides.then_some(hidden),
+                    cancel: &Cancel::default(),
+                };
+                let entry = walk.descend(nodes.top(), 1, &mut scratch).unwrap();
+                walk.spread(0, entry, 40, |_| Ok(true), &mut scratch)
+                    .unwrap();
+                let finds_it = scratch.answers().any(|found| found.node == hidden);
+                assert!(!(hides && finds_it), "node {hidden}");
+                found += usize::from(finds_it);
+            }
+        }
+        assert!(found > 380, "found {found} of 399 that were not hidden");
+    }
+}

@@ -1,0 +1,54 @@
+//! Which nodes a walk has come across: one byte for each, and nothing to clear between walks.
+
+/// A set of nodes that is emptied by counting on.
+#[derive(Debug, Default)]
+pub(super) struct Visited {
+    /// The walk in which a node was last seen; 0 is none.
+    walks: Vec<u8>,
+    walk: u8,
+}
+
+impl Visited {
+    /// Empties the set, for a graph of so many nodes.
+    pub(super) fn reset(&mut self, nodes: usize) {
+        self.walk = self.walk.wrapping_add(1);
+        if self.walk == 0 || self.walks.len() != nodes {
+            self.walks.clear();
+            self.walks.resize(nodes, 0);
+            self.walk = 1;
+        }
+    }
+
+    /// Whether a node was added, or is none.
+    pub(super) fn contains(&self, node: u32) -> bool {
+        let walk = self.walks.get(node as usize);
+        walk.is_none_or(|walk| *walk == self.walk)
+    }
+
+    /// Adds a node. False if it was there, or is none.
+    pub(super) fn insert(&mut self, node: u32) -> bool {
+        let Some(walk) = self.walks.get_mut(node as usize) else {
+            return false;
+        };
+        let fresh = *walk != self.walk;
+        *walk = self.walk;
+        fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_walk_begins_with_none() {
+        let mut visited = Visited::default();
+        for walk in 0..1_000 {
+            visited.reset(3 + walk / 500);
+            assert!(visited.insert(2), "walk {walk}");
+            assert!(!visited.insert(2));
+            assert!(visited.insert(0));
+            assert!(!visited.insert(9), "there is no such node");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Builds an index over vectors, and writes its file.
+
+use super::{About, Kind, Subject};
+use crate::{
+    cancel::Cancel,
+    container::Output,
+    error::{Error, Result},
+    vector::{
+        VectorSource,
+        codes::{Codes, Encoder, Factors},
+        curve::{self, Curve},
+        hnsw::{Graph, MAX_LEVELS, MAX_NODES, NONE, Params, Whole, build, plan},
+    },
+    vfs::Vfs,
+};
+use rayon::prelude::*;
+
+/// Builds an index on the threads of the pool that this is called in, and writes it to the new
+/// file `name`. What an error leaves of the file is removed.
+///
+/// Meanwhile it holds [`memory`] bytes, and some megabytes for each thread.
+pub(crate) fn write(
+    vfs: &dyn Vfs,
+    name: &str,
+    subject: Subject,
+    source: &dyn VectorSource,
+    params: Params,
+    cancel: &Cancel,
+) -> Result<u64> {
+    params.check()?;
+    let rows = source.len();
+    if rows > MAX_NODES {
+        return Err(Error::invalid(format!("an index cannot have {rows} rows")));
+    }
+    let parts = Parts::build(subject, source, params, cancel)?;
+    let file = vfs
+        .create(name)
+        .map_err(|error| Error::io(format_args!("creating {name}"), error))?;
+    let written = Output::new(file, name, vfs.unique(), cancel)
+        .and_then(|output| parts.write(output, subject, source));
+    written.inspect_err(|_| {
+        // Nothing names it: what stays is garbage, and cleared as such.
+        let _ = vfs.remove(name);
+    })
+}
+
+/// About how many bytes are held while an index is built, at most.
+///
+/// For each row a byte for each dimension; 12 bytes for its factors and its place; and its lists
+/// while they grow, each with 8 bytes for a link and its score and 2 for their count: `2 m` links
+/// at level 0, and `m` on each level above, to which one in `m` of the rows below comes up.
+#[cfg_attr(not(test), expect(dead_code, reason = "it waits for a bound"))]
+pub(crate) fn memory(rows: u32, dimensions: u32, params: Params) -> u64 {
+    let list = |level| params.width(level) as u64 * 8 + 2;
+    let codes = u64::from(rows) * (u64::from(dimensions) + 12);
+    let upper = u64::from(rows).div_ceil(params.m.saturating_sub(1).max(1) as u64);
+    codes + u64::from(rows) * list(0) + upper * list(1)
+}
+
+/// An index that was built.
+struct Parts {
+    encoder: Encoder,
+    /// For each node its place in the source.
+    places: Vec<u32>,
+    codes: Vec<u8>,
+    factors: Vec<Factors>,
+    graph: Graph,
+    curve: Curve,
+}
+
+impl Parts {
+    fn build(
+        subject: Subject,
+        source: &dyn VectorSource,
+        params: Params,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let width = subject.dimensions as usize;
+        let (places, levels) = plan(source.len(), &params);
+        let encoder = Encoder::train(source, width, subject.metric, cancel)?;
+        let mut bytes = vec![0; places.len() * width];
+        let mut factors = vec![Factors::default(); places.len()];
+        let rows = bytes.par_chunks_mut(width).zip(&mut factors).zip(&places);
+        rows.try_for_each_init(Vec::new, |rest, ((code, factors), place)| {
+            cancel.check_at(*place)?;
+            let (values, scale) = source.vector(*place)?;
+            *factors = encoder.encode(values, scale, rest, code);
+            Ok::<_, Error>(())
+        })?;
+        let codes = Codes {
+            metric: subject.metric,
+            dimensions: width,
+            bytes: &bytes,
+            factors: &factors,
+        };
+        let graph = build(codes, levels, params, cancel, &|_| {})?;
+        let mut links = [&[][..]; MAX_LEVELS];
+        for (links, of_level) in links.iter_mut().zip(&graph.links) {
+            *links = of_level;
+        }
+        let nodes = Whole::new(codes, params, links);
+        let curve = curve::measure(&nodes, &encoder, source, &places, cancel)?;
+        Ok(Self {
+            encoder,
+            places,
+            codes: bytes,
+            factors,
+            graph,
+            curve,
+        })
+    }
+
+    fn write(
+        self,
+        mut output: Output<'_, Kind>,
+        subject: Subject,
+        source: &dyn VectorSource,
+    ) -> Result<u64> {
+        let rows: Vec<u32> = self.places.iter().map(|place| source.row(*place)).collect();
+        output.begin(Kind::Center, 0)?;
+        output.put(bytemuck::cast_slice(&self.encoder.center))?;
+        output.begin(Kind::Rows, 0)?;
+        output.put(bytemuck::cast_slice(&rows))?;
+        output.begin(Kind::Nodes, 0)?;
+        output.put(bytemuck::cast_slice(&nodes_of(&rows)))?;
+        output.begin(Kind::Codes, 0)?;
+        output.put(&self.codes)?;
+        output.begin(Kind::Factors, 0)?;
+        output.put(bytemuck::cast_slice(&self.factors))?;
+        for (level, links) in (0..).zip(&self.graph.links) {
+            output.begin(Kind::Links, level)?;
+            output.put(bytemuck::cast_slice(links))?;
+        }
+        let about = About {
+            segment: subject.segment,
+            vector: subject.vector,
+            metric: subject.metric,
+            dimensions: subject.dimensions,
+            m: self.graph.params.m,
+            ef_construction: self.graph.params.ef_construction,
+            seed: self.graph.params.seed,
+            levels: self.graph.counts,
+            step: self.encoder.step,
+            curve: self.curve,
+        };
+        let about = serde_json::to_vec(&about)
+            .map_err(|error| Error::invalid(format!("an index cannot be described: {error}")))?;
+        output.finish(rows.len() as u32, about)
+    }
+}
+
+/// The node of each row.
+fn nodes_of(rows: &[u32]) -> Vec<u32> {
+    let len = rows.iter().max().map_or(0, |last| *last as usize + 1);
+    let mut nodes = vec![NONE; len];
+    for (node, row) in (0..).zip(rows) {
+        nodes[*row as usize] = node;
+    }
+    nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_build_is_that_of_its_parts() {
+        for m in [2, 5, 16, 64] {
+            let params = Params {
+                m,
+                ef_construction: 100,
+                seed: 1,
+            };
+            let (places, counts) = plan(50_000, &params);
+            let lists = counts.iter().zip(0..).map(|(count, level)| {
+                // Links and scores of 4 bytes each, and a count of 2.
+                *count as usize * (params.width(level) * 8 + 2)
+            });
+            let parts = places.len() * (size_of::<u32>() + 100 + size_of::<Factors>());
+            let parts = (parts + lists.sum::<usize>()) as f64;
+            let said = memory(50_000, 100, params) as f64;
+            assert!(
+                (0.98..1.02).contains(&(said / parts)),
+                "m {m}: {said}, not {parts}"
+            );
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Indexes over vectors: that they are built, used, kept and renewed, and that searches stay right
+//! whatever becomes of them.
+
+use amphora::{
+    Collection, Database, Field, Hit, Metric, Options, Point, Query, Schema, Vector, field,
+    vfs::{MemoryVfs, Vfs},
+};
+use amphora_tests::{
+    faults::{EIO, ENOSPC},
+    layer::{Kind, Layer, Layered, LayeredFile},
+    random::Random,
+};
+use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+const DIMENSIONS: usize = 24;
+const CLUSTERS: u64 = 50;
+
+fn options() -> Options {
+    Options {
+        index_from: 100,
+        ..Options::default()
+    }
+}
+
+fn open(path: &Path) -> Database {
+    let db = Database::builder(path).options(options()).open().wait();
+    db.expect("it opens")
+}
+
+fn schema(metric: Metric) -> Schema {
+    Schema::new()
+        .vector("v", Vector::new(DIMENSIONS as u32, metric))
+        .field("n", Field::Integer)
+}
+
+/// A vector near one of the centers, which depend on nothing but their number.
+fn vector(random: &mut Random) -> Vec<f32> {
+    let mut center = Random(random.below(CLUSTERS) + 1);
+    (0..DIMENSIONS)
+        .map(|_| center.unit() * 4.0 + random.unit())
+        .collect()
+}
+
+fn fill(docs: &Collection, ids: std::ops::Range<u64>, random: &mut Random) {
+    for first in ids.clone().step_by(500) {
+        let batch = first..ids.end.min(first + 500);
+        let points = batch.map(|id| {
+            let payload = json!({ "n": id, "even": id % 2 == 0 });
+            Point::new(id).vector("v", vector(random)).payload(payload)
+        });
+        docs.upsert(points.collect::<Vec<_>>())
+            .wait()
+            .expect("it is written");
+    }
+}
+
+fn ids(hits: &[Hit]) -> BTreeSet<String> {
+    hits.iter().map(|hit| hit.id.to_string()).collect()
+}
+
+/// The share of the nearest 10 that searches find.
+fn recall(docs: &Collection, query: impl Fn(Query) -> Query, random: &mut Random) -> f64 {
+    let (mut found, mut wanted) = (0, 0);
+    for _ in 0..100 {
+        let nearest = query(Query::nearest("v", vector(random)));
+        let exact = ids(&docs.search(nearest.clone().exact()).wait().expect("hits"));
+        let hits = docs.search(nearest).wait().expect("hits");
+        assert!(hits.is_sorted_by(|a, b| a.score >= b.score));
+        found += ids(&hits).intersection(&exact).count();
+        wanted += exact.len();
+    }
+    f64::from(found as u32) / f64::from(wanted as u32)
+}
+
+fn index_files(path: &Path) -> Vec<std::path::PathBuf> {
+    let files = fs::read_dir(path).expect("a directory");
+    let files = files.map(|file| file.expect("an entry").path());
+    files
+        .filter(|file| file.extension().is_some_and(|e| e == "idx"))
+        .collect()
+}
+
+#[test]
+fn an_index_finds_nearly_all_under_every_metric() {
+    for metric in [
+        Metric::Cosine,
+        Metric::Dot,
+        Metric::Euclidean,
+        Metric::Manhattan,
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = open(directory.path());
+        let docs = db
+            .create_collection("docs", schema(metric))
+            .wait()
+            .expect("new");
+        let mut random = Random(7);
+        fill(&docs, 0..5_000, &mut random);
+        db.optimize().wait().expect("optimized");
+        assert_eq!(index_files(directory.path()).len(), 1, "{metric:?}");
+        let measured = recall(&docs, |query| query, &mut random);
+        assert!(measured > 0.95, "{metric:?}: {measured}");
+        let least = recall(&docs, |query| query.ef(10), &mut random);
+        assert!(
+            least < 1.0,
+            "{metric:?}: the index is used, and {least} is not all"
+        );
+        db.close().wait().expect("closed");
+    }
+}
+
+#[test]
+fn deleted_points_are_never_found_and_take_no_places() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = open(directory.path());
+    let docs = db
+        .create_collection("docs", schema(Metric::Cosine))
+        .wait()
+        .expect("new");
+    let mut random = Random(3);
+    fill(&docs, 0..3_000, &mut random);
+    db.optimize().wait().expect("optimized");
+    docs.delete((0..600u64).map(amphora::PointId::from).collect::<Vec<_>>())
+        .wait()
+        .expect("deleted");
+    for _ in 0..100 {
+        let hits = docs
+            .search(Query::nearest("v", vector(&mut random)).ef(20))
+            .wait()
+            .expect("hits");
+        assert_eq!(hits.len(), 10);
+        let deleted = |hit: &&Hit| matches!(hit.id, amphora::PointId::Number(id) if id < 600);
+        assert_eq!(hits.iter().filter(deleted).count(), 0);
+    }
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    let even = |query: Query| query.filter(field("even").eq(true));
+    assert!(recall(&docs, even, &mut random) > 0.95);
+    db.close().wait().expect("closed");
+}
+
+#[test]
+fn filtered_search_finds_as_much_as_search_without_a_filter() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = open(directory.path());
+    let docs = db
+        .create_collection("docs", schema(Metric::Cosine))
+        .wait()
+        .expect("new");
+    let mut random = Random(13);
+    fill(&docs, 0..20_000, &mut random);
+    db.optimize().wait().expect("optimized");
+    for matching in [10_000, 5_000, 2_000, 200, 20, 3] {
+        let some = |query: Query| query.filter(field("n").below(matching));
+        let measured = recall(&docs, some, &mut random);
+        assert!(measured >= 0.97, "{matching} match: {measured}");
+        let far = |query: Query| query.filter(!field("n").below(matching));
+        let measured = recall(&docs, far, &mut random);
+        assert!(measured >= 0.97, "{matching} do not match: {measured}");
+    }
+    let none = Query::nearest("v", vector(&mut random)).filter(field("n").below(0));
+    assert_eq!(docs.search(none).wait().expect("hits"), []);
+    db.close().wait().expect("closed");
+}
+
+#[test]
+fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let db = open(path);
+    let docs = db
+        .create_collection("docs", schema(Metric::Cosine))
+        .wait()
+        .expect("new");
+    let mut random = Random(5);
+    fill(&docs, 0..2_000, &mut random);
+    db.optimize().wait().expect("optimized");
+    db.close().wait().expect("closed");
+    let built = index_files(path);
+    assert_eq!(built.len(), 1);
+
+    // As it was left: it is used before all of it was checked.
+    let db = open(path);
+    let docs = db.collection("docs").wait().expect("there");
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
+    db.optimize().wait().expect("optimized");
+    assert_eq!(index_files(path), built, "nothing was built");
+    db.close().wait().expect("closed");
+
+    // Damaged in the middle: found while searching, or when it is checked.
+    let mut content = fs::read(&built[0]).expect("a file");
+    let middle = content.len() / 3;
+    content[middle..middle + 64].fill(0x5a);
+    fs::write(&built[0], &content).expect("written");
+    let db = open(path);
+    let docs = db.collection("docs").wait().expect("there");
+    assert!(!db.verify().wait().expect("verified").damaged.is_empty());
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    db.optimize().wait().expect("optimized");
+    let renewed = index_files(path);
+    assert_eq!(renewed.len(), 1);
+    assert_ne!(renewed, built);
+    assert!(db.verify().wait().expect("verified").damaged.is_empty());
+    db.close().wait().expect("closed");
+
+    fs::remove_file(&renewed[0]).expect("removed");
+    let db = open(path);
+    let docs = db.collection("docs").wait().expect("there");
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    db.optimize().wait().expect("optimized");
+    assert_eq!(index_files(path).len(), 1);
+    db.close().wait().expect("closed");
+}
+
+#[test]
+fn merges_and_snapshots_keep_indexes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let db = open(path);
+    let docs = db
+        .create_collection("docs", schema(Metric::Euclidean))
+        .wait()
+        .expect("new");
+    let mut random = Random(11);
+    fill(&docs, 0..2_000, &mut random);
+    db.optimize().wait().expect("optimized");
+    db.create_snapshot("first").wait().expect("a snapshot");
+    fill(&docs, 1_500..3_000, &mut random);
+    db.optimize().wait().expect("optimized");
+    assert_eq!(
+        index_files(path).len(),
+        2,
+        "of the snapshot, and of what was merged"
+    );
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    db.restore_snapshot("first").wait().expect("restored");
+    let docs = db.collection("docs").wait().expect("there");
+    assert_eq!(docs.count().wait().expect("counted"), 2_000);
+    assert!(recall(&docs, |query| query, &mut random) > 0.95);
+    assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
+    let exported = directory.path().join("first.amphora");
+    db.export_snapshot("first", &exported)
+        .wait()
+        .expect("exported");
+    db.close().wait().expect("closed");
+
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    Database::import(&exported, elsewhere.path().join("db"))
+        .wait()
+        .expect("imported");
+    let db = open(&elsewhere.path().join("db"));
+    db.optimize().wait().expect("optimized");
+    let docs = db.collection("docs").wait().expect("there");
+    assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
+    db.close().wait().expect("closed");
+}
+
+/// A directory in which calls of one kind fail with this error, of index files alone.
+type IndexFaults = Layered<Failing>;
+
+#[derive(Debug)]
+struct Failing(Mutex<Option<(Kind, i32)>>);
+
+impl Failing {
+    fn set(&self, fault: Option<(Kind, i32)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+
+    fn answer(&self, kind: Kind, file: &LayeredFile<Self>) -> io::Result<()> {
+        let fault = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match fault {
+            Some((failing, code)) if failing == kind && file.own => {
+                Err(io::Error::from_raw_os_error(code))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Layer for Failing {
+    /// Whether it is an index.
+    type File = bool;
+
+    fn opened(&self, name: &str, _: bool) -> bool {
+        name.starts_with("index-")
+    }
+
+    fn map(&self, file: &LayeredFile<Self>) -> io::Result<amphora::vfs::Map> {
+        self.answer(Kind::Map, file)?;
+        file.below.map()
+    }
+
+    fn write(&self, file: &LayeredFile<Self>, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.answer(Kind::Write, file)?;
+        file.below.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &LayeredFile<Self>) -> io::Result<()> {
+        self.answer(Kind::Sync, file)?;
+        file.below.sync()
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_built_holds_up_nothing() {
+    let faults = [Kind::Write, Kind::Sync, Kind::Map]
+        .into_iter()
+        .flat_map(|kind| [EIO, ENOSPC].map(|code| (kind, code)));
+    for fault in faults {
+        let disk = IndexFaults::on(MemoryVfs::new(), Failing(Mutex::new(Some(fault))));
+        let indexes = || {
+            let names = disk.list().expect("a directory").into_iter();
+            names.filter(|name| name.starts_with("index-")).count()
+        };
+        let options = Options {
+            memtable_bytes: 32 << 10,
+            ..options()
+        };
+        let db = Database::builder_on(disk.clone()).options(options).open();
+        let db = db.wait().expect("it opens");
+        let docs = db
+            .create_collection("docs", schema(Metric::Cosine))
+            .wait()
+            .expect("new");
+        let mut random = Random(13);
+        fill(&docs, 0..2_000, &mut random);
+        db.optimize().wait().expect_err("an index is wanting");
+        assert_eq!(indexes(), 0, "{fault:?}: what was left of it is removed");
+        // Of all segments, through flushes and merges.
+        fill(&docs, 1_000..3_000, &mut random);
+        assert!(db.health().wait().expect("health").poisoned.is_none());
+        assert!(recall(&docs, |query| query, &mut random) > 0.999);
+
+        disk.layer().set(None);
+        let patience = std::time::Instant::now();
+        while let Err(error) = db.optimize().wait() {
+            assert!(patience.elapsed().as_secs() < 30, "{fault:?}: {error}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert_eq!(indexes(), 1, "{fault:?}");
+        assert_eq!(docs.count().wait().expect("counted"), 3_000);
+        assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
+        db.close().wait().expect("closed");
+    }
+}

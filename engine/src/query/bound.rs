@@ -20,6 +20,7 @@ pub(crate) struct Bound<'a> {
     rows: u32,
     root: Node<'a>,
     payloads: Payloads<'a>,
+    cancel: &'a Cancel,
 }
 
 /// A filter, its conditions resolved.
@@ -44,12 +45,13 @@ struct Row<'a, 'b> {
     number: u32,
     payloads: &'b mut Payloads<'a>,
     payload: Option<Payload>,
+    cancel: &'b Cancel,
 }
 
 impl<'a> Bound<'a> {
     /// Resolves a filter that was checked. The first filter on a field of a segment reads its
     /// column.
-    pub(crate) fn new(filter: &'a Filter, part: &'a Part, cancel: &Cancel) -> Result<Self> {
+    pub(crate) fn new(filter: &'a Filter, part: &'a Part, cancel: &'a Cancel) -> Result<Self> {
         let root = match part {
             Part::Memory(_) => Node::Payload(filter),
             Part::Stored(stored) => Node::of(filter, &stored.segment.segment, cancel)?,
@@ -58,6 +60,7 @@ impl<'a> Bound<'a> {
             rows: part.rows(),
             root,
             payloads: part.payloads(),
+            cancel,
         })
     }
 
@@ -74,16 +77,14 @@ impl<'a> Bound<'a> {
             number: row,
             payloads: &mut self.payloads,
             payload: None,
+            cancel: self.cancel,
         })
     }
 
-    /// The rows that match, each once, if by the estimate they are at most so many. Takes as long
-    /// as listing the shortest list that they are all in; without any, as looking at each row.
-    pub(crate) fn rows(&mut self, at_most: u64) -> Result<Option<Vec<u32>>> {
-        if self.estimate().is_none_or(|estimate| estimate > at_most) {
-            return Ok(None);
-        }
-        self.root.rows(self.rows, &mut self.payloads).map(Some)
+    /// The rows that match, each once. Takes as long as listing the shortest list that they are
+    /// all in; without any, as looking at each row.
+    pub(crate) fn rows(&mut self) -> Result<Vec<u32>> {
+        self.root.rows(self.rows, &mut self.payloads, self.cancel)
     }
 }
 
@@ -183,8 +184,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Of so many rows those that match, ascending.
-    fn rows(&self, rows: u32, payloads: &mut Payloads<'_>) -> Result<Vec<u32>> {
+    /// Of so many rows those that match, each once.
+    fn rows(&self, rows: u32, payloads: &mut Payloads<'_>, cancel: &Cancel) -> Result<Vec<u32>> {
         let has_list = self.listed(rows) < u64::from(rows);
         match self {
             Self::Column(selection) => Ok(selection.rows()),
@@ -193,20 +194,20 @@ impl<'a> Node<'a> {
                 let Some((place, shortest)) = nodes.iter().enumerate().min_by_key(listed) else {
                     return Ok(Vec::new());
                 };
-                let found = shortest.rows(rows, payloads)?;
+                let found = shortest.rows(rows, payloads, cancel)?;
                 let others = || nodes[..place].iter().chain(&nodes[place + 1..]);
-                filtered(found, payloads, |row| all_match(others(), row))
+                filtered(found, payloads, cancel, |row| all_match(others(), row))
             }
             Self::Any(nodes) if has_list => {
                 let mut found = Vec::new();
                 for node in nodes {
-                    found.append(&mut node.rows(rows, payloads)?);
+                    found.append(&mut node.rows(rows, payloads, cancel)?);
                 }
                 found.sort_unstable();
                 found.dedup();
                 Ok(found)
             }
-            _ => filtered(0..rows, payloads, |row| self.matches(row)),
+            _ => filtered(0..rows, payloads, cancel, |row| self.matches(row)),
         }
     }
 }
@@ -248,7 +249,10 @@ impl Row<'_, '_> {
     fn payload(&mut self) -> Result<&Payload> {
         let payload = match self.payload.take() {
             Some(payload) => payload,
-            None => self.payloads.get(self.number)?,
+            None => {
+                self.cancel.check()?;
+                self.payloads.get(self.number)?
+            }
         };
         Ok(self.payload.insert(payload))
     }
@@ -270,14 +274,17 @@ fn all_match<'a, 'b: 'a>(
 fn filtered(
     rows: impl IntoIterator<Item = u32>,
     payloads: &mut Payloads<'_>,
+    cancel: &Cancel,
     matches: impl Fn(&mut Row<'_, '_>) -> Result<bool>,
 ) -> Result<Vec<u32>> {
     let mut found = Vec::new();
-    for number in rows {
+    for (count, number) in (0..).zip(rows) {
+        cancel.check_at(count)?;
         let mut row = Row {
             number,
             payloads: &mut *payloads,
             payload: None,
+            cancel,
         };
         if matches(&mut row)? {
             found.push(number);

@@ -35,6 +35,11 @@ pub(crate) struct Nearest {
     pub(super) with_vectors: bool,
 }
 
+/// A walk usually visits about as many nodes as it keeps in view. It gives up after so many times
+/// as many, and some more.
+const PATIENCE: usize = 4;
+const LEAST_VISITS: usize = 256;
+
 /// The hits of a query, the best first.
 pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
     let parts = view.parts()?;
@@ -120,19 +125,19 @@ impl Search<'_> {
             matching: matching.map(|matching| matching as usize),
             ef: index.and_then(|(_, index)| self.effort(index)),
         };
-        let rows = match (plan(facts), index) {
+        let walked = match (plan(facts), index) {
             (Plan::Walk { ef }, Some(index)) => self.walk(index, ef, false, filter.as_mut())?,
             (Plan::WalkMatches { ef }, Some(index)) => {
                 self.walk(index, ef, true, filter.as_mut())?
             }
-            (Plan::Matches, _) if let Some(filter) = &mut filter => {
-                let rows = filter.rows(u64::MAX)?.unwrap_or_default();
-                match index.filter(|_| self.query.effort != Effort::Exact) {
-                    Some(index) => self.pick(index, rows)?,
-                    None => rows,
-                }
-            }
+            (Plan::Matches, _) => None,
             _ => return self.one_by_one(number, part, filter),
+        };
+        let rows = match (walked, &mut filter) {
+            (Some(rows), _) => rows,
+            // Those that match are fewer than the estimate said, or lie elsewhere.
+            (None, Some(filter)) => self.matches(index, filter)?,
+            (None, None) => return self.one_by_one(number, part, filter),
         };
         self.compare(number, part, &rows)
     }
@@ -147,17 +152,19 @@ impl Search<'_> {
         }
     }
 
-    /// Rows near to the query that an index leads to.
+    /// Rows near to the query that an index leads to; `None` when it would lead to nearly all of
+    /// them before it led to enough.
     fn walk(
         &self,
         (stored, index): (&Stored, &Index),
         ef: usize,
         few_pass: bool,
         mut filter: Option<&mut Bound<'_>>,
-    ) -> Result<Vec<u32>> {
+    ) -> Result<Option<Vec<u32>>> {
         let wanted = Wanted {
             limit: self.query.limit,
             ef,
+            visits: ef.saturating_mul(PATIENCE) + LEAST_VISITS,
             few_pass,
         };
         let rows = stored.segment.segment.rows();
@@ -170,15 +177,26 @@ impl Search<'_> {
                 .map_or(Ok(true), |filter| filter.matches(row))?;
             Ok(matches && stored.is_live(row)?)
         };
-        index.search(&self.query.values, self.scale, wanted, self.cancel, passes)
+        let found = index.search(&self.query.values, self.scale, wanted, self.cancel, passes)?;
+        index.check_on()?;
+        Ok(found)
     }
 
-    /// Those of the rows that are near to the query, by what an index knows of them.
-    fn pick(&self, (stored, index): (&Stored, &Index), rows: Vec<u32>) -> Result<Vec<u32>> {
+    /// The rows that match or, where an index may be asked, those of them that are near to the query.
+    fn matches(
+        &self,
+        index: Option<(&Stored, &Index)>,
+        filter: &mut Bound<'_>,
+    ) -> Result<Vec<u32>> {
+        let rows = filter.rows()?;
         let limit = self.query.limit;
-        if rows.len() <= limit {
+        let Some((stored, index)) = index else {
+            return Ok(rows);
+        };
+        if self.query.effort == Effort::Exact || rows.len() <= limit {
             return Ok(rows);
         }
+        index.check_on()?;
         let (values, is_live) = (&self.query.values, |row| stored.is_live(row));
         let picked = index.nearest_of(&rows, values, self.scale, limit, self.cancel, is_live)?;
         Ok(picked.unwrap_or(rows))

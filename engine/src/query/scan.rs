@@ -2,7 +2,7 @@
 //!
 //! It asks its [`Cancel`] at every block of rows, a few microseconds apart.
 
-use super::Filter;
+use super::{Filter, bound::Bound};
 use crate::{
     cancel::Cancel,
     error::Result,
@@ -86,14 +86,15 @@ fn each_match(
 ) -> Result<()> {
     let (first_part, mut first_row) = ((first >> 32) as usize, first as u32);
     for (number, part) in view.parts()?.iter().enumerate().skip(first_part) {
-        let mut payloads = part.payloads();
+        let filter = filter.map(|filter| Bound::new(filter, part, cancel));
+        let mut filter = filter.transpose()?;
         for row in first_row..part.rows() {
             cancel.check_at(row)?;
             if !part.is_live(row)? {
                 continue;
             }
-            if let Some(filter) = filter
-                && !filter.matches(&payloads.get(row)?)
+            if let Some(filter) = &mut filter
+                && !filter.matches(row)?
             {
                 continue;
             }

@@ -167,6 +167,7 @@ fn found(
         nodes,
         probe,
         hidden: Some(sample),
+        visits: usize::MAX,
         cancel,
     };
     let entry = walk.descend(nodes.top(), 1, scratch)?;

@@ -211,11 +211,16 @@ fn options_out_of_bounds() {
         write_queue,
         ..Options::default()
     };
+    let index_from = |index_from| Options {
+        index_from,
+        ..Options::default()
+    };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("data");
     for (options, says) in [
         (queue(0), "write_queue is 0; expected 1 to 1048576"),
         (queue(usize::MAX), "expected 1 to 1048576"),
+        (index_from(0), "index_from is 0; expected 1 to"),
         (limits(|l| l.batch_bytes = 0), "batch_bytes is 0"),
         (limits(|l| l.batch_bytes = (1 << 30) + 1), "to 1073741824"),
         (limits(|l| l.batch_points = 0), "batch_points is 0"),

@@ -68,6 +68,31 @@ fn queries() {
             says: &["expected 1 to 100"],
         },
         Case {
+            name: "ef 0",
+            refused: |_, docs| refusal(|| docs.search(query().ef(0))),
+            says: &["ef of a query is 0", "expected 1 to 200"],
+        },
+        Case {
+            name: "ef 1 too high",
+            refused: |_, docs| refusal(|| docs.search(query().ef(201))),
+            says: &["ef of a query is 201", "expected 1 to 200"],
+        },
+        Case {
+            name: "no recall",
+            refused: |_, docs| refusal(|| docs.search(query().recall(0.0))),
+            says: &["recall of a query is 0", "more than 0 and at most 1"],
+        },
+        Case {
+            name: "a recall of more than all",
+            refused: |_, docs| refusal(|| docs.search(query().recall(1.01))),
+            says: &["recall of a query is 1.01", "at most 1"],
+        },
+        Case {
+            name: "a recall that is no number",
+            refused: |_, docs| refusal(|| docs.search(query().recall(f32::NAN))),
+            says: &["recall of a query is NaN"],
+        },
+        Case {
             name: "no ids",
             refused: |_, docs| refusal(|| docs.get_many([0u64; 0])),
             says: &["no ids", "expected 1 to 1000"],

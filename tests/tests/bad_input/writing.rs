@@ -1,7 +1,7 @@
 //! Points, batches and schemas that are refused.
 
 use super::{Case, check, good, nested, refusal};
-use amphora::{Field, Metric, Point, Schema, Vector};
+use amphora::{Field, Hnsw, Metric, Point, Schema, Vector};
 use serde_json::{Map, Value, json};
 
 fn with(name: &'static str, values: &'static [f32]) -> Point {
@@ -289,5 +289,30 @@ fn schemas() {
             },
             says: &["the name of a field", "control character"],
         },
+        Case {
+            name: "a graph of too few links",
+            refused: |db, _| refusal(|| db.create_collection("new", linked(3, 100))),
+            says: &["vector \"v\": m is 3; expected 4 to 128"],
+        },
+        Case {
+            name: "a graph of too many links",
+            refused: |db, _| refusal(|| db.create_collection("new", linked(129, 200))),
+            says: &["m is 129; expected 4 to 128"],
+        },
+        Case {
+            name: "a graph built with fewer candidates than links",
+            refused: |db, _| refusal(|| db.create_collection("new", linked(16, 15))),
+            says: &["ef_construction is 15; expected 16 to 4096"],
+        },
+        Case {
+            name: "a graph built with too many candidates",
+            refused: |db, _| refusal(|| db.create_collection("new", linked(16, 4_097))),
+            says: &["ef_construction is 4097; expected 16 to 4096"],
+        },
     ]);
+}
+
+fn linked(m: u32, ef_construction: u32) -> Schema {
+    let hnsw = Hnsw { m, ef_construction };
+    Schema::new().vector("v", Vector::new(2, Metric::Dot).hnsw(hnsw))
 }

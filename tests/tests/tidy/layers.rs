@@ -46,7 +46,8 @@ impl Layers {
             return vec![(1, format!("{own} is no module of lib.rs"))];
         };
         // How many `super` lead to the root; one more inside a module of tests.
-        let depth = parts.iter().filter(|part| **part != "mod").count();
+        let is_level = |part: &&&str| !["mod", "tests"].contains(*part);
+        let depth = parts.iter().filter(is_level).count();
         let shipped = paths(&source.shipped).into_iter().map(|path| (depth, path));
         let tests = paths(&source.tests)
             .into_iter()

@@ -3,6 +3,8 @@
 //! One sorted array in place of two heaps: of a few hundred entries, moving some of them is
 //! cheaper than keeping a heap, and the next node to go to is found by counting on.
 
+use crate::error::Result;
+
 /// A node with its score.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Found {
@@ -58,6 +60,21 @@ impl Beam {
         self.passing += usize::from(passes);
         self.next = self.next.min(place);
         self.trim();
+    }
+
+    /// Keeps those of some nodes that it wants, and asks of these alone whether they pass.
+    pub(super) fn keep(
+        &mut self,
+        nodes: &[u32],
+        scores: &[f32],
+        mut passes: impl FnMut(u32) -> Result<bool>,
+    ) -> Result<()> {
+        for (node, score) in nodes.iter().zip(scores) {
+            if self.wants(*score) {
+                self.offer(*score, *node, passes(*node)?);
+            }
+        }
+        Ok(())
     }
 
     fn place(&self, score: f32, node: u32) -> usize {

@@ -10,14 +10,14 @@ use super::{
     order::order,
     reach,
     select::Chooser,
-    walk::{Nodes, Scratch, Walk},
+    walk::{Scratch, Walk},
+    whole::Whole,
 };
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
-    kernel,
     sync::{Mutex, lock},
-    vector::codes::{Codes, Probe, Scores},
+    vector::codes::{Codes, Probe},
 };
 use rayon::prelude::*;
 use std::ops::{Range, RangeInclusive};
@@ -150,12 +150,14 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, batch: Range<u32>, cancel: &Cancel) -> Result<()> {
+        let lists = self.layers.iter().map(Layer::links);
+        let nodes = Whole::new(self.codes, self.params, lists);
         let found: Vec<Vec<(usize, Vec<Found>)>> = batch
             .clone()
             .into_par_iter()
             .map(|node| {
                 cancel.check()?;
-                self.in_room(|room| self.neighbours(node, room, cancel))
+                self.in_room(|room| self.neighbours(&nodes, node, room, cancel))
             })
             .collect::<Result<_>>()?;
         let mut edges = Vec::new();
@@ -177,6 +179,7 @@ impl<'a> Builder<'a> {
     /// The links of a new node on each of its levels.
     fn neighbours(
         &self,
+        nodes: &Whole<'_>,
         node: u32,
         room: &mut Room,
         cancel: &Cancel,
@@ -191,9 +194,10 @@ impl<'a> Builder<'a> {
         }
         self.codes.probe_row(node, probe);
         let walk = Walk {
-            nodes: self,
+            nodes,
             probe,
             hidden: None,
+            visits: usize::MAX,
             cancel,
         };
         let top = self.counts.len() - 1;
@@ -254,28 +258,5 @@ impl<'a> Builder<'a> {
         let answer = act(&mut room);
         lock(&self.rooms).push(room);
         answer
-    }
-}
-
-impl Nodes for Builder<'_> {
-    fn len(&self) -> usize {
-        self.counts[0] as usize
-    }
-
-    fn links(&self, level: usize, node: u32) -> Result<&[u32]> {
-        Ok(self.layers[level].links(node))
-    }
-
-    fn score(&self, probe: &Probe, nodes: &[u32], scores: &mut Scores) -> Result<()> {
-        self.codes.scores(probe, nodes, scores);
-        Ok(())
-    }
-
-    fn prefetch(&self, node: u32) {
-        self.codes.prefetch(node);
-    }
-
-    fn prefetch_links(&self, level: usize, node: u32) {
-        kernel::prefetch(bytemuck::cast_slice(self.layers[level].links(node)));
     }
 }

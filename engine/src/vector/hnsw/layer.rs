@@ -21,10 +21,9 @@ impl Layer {
         }
     }
 
-    /// The list of a node, filled up with [`NONE`].
-    pub(super) fn links(&self, node: u32) -> &[u32] {
-        let start = node as usize * self.width;
-        &self.links[start..start + self.width]
+    /// All lists, one after the other, each filled up with [`NONE`].
+    pub(super) fn links(&self) -> &[u32] {
+        &self.links
     }
 
     /// The links of a node.
@@ -52,7 +51,7 @@ impl Layer {
         self.degrees[node as usize] = list.len() as u16;
     }
 
-    /// All lists, one after the other.
+    /// See [`links`](Self::links).
     pub(super) fn into_links(self) -> Vec<u32> {
         self.links
     }

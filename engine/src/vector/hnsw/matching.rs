@@ -12,21 +12,19 @@ use super::{
 };
 use crate::error::Result;
 
-/// Nodes that are visited between two looks at a cancel, some microseconds apart.
-const STRIDE: u32 = 16;
 /// With fewer new matches than this behind a node, its neighbours are compared though they do not pass.
 const FEW: usize = 4;
 
 impl<N: Nodes> Walk<'_, N> {
     /// Finds the best `ef` nodes of level 0 that pass, as far as walking from `entry` leads to
-    /// them. They are the answers of `scratch`.
+    /// them. They are the answers of `scratch`. False when it has given up.
     pub(crate) fn spread_matching(
         &self,
         entry: Found,
         ef: usize,
         mut passes: impl FnMut(u32) -> Result<bool>,
         scratch: &mut Scratch,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         scratch.begin(self, entry, ef, &mut passes)?;
         let Scratch {
             beam,
@@ -35,12 +33,12 @@ impl<N: Nodes> Walk<'_, N> {
             behind,
             scores,
         } = scratch;
-        let mut count = 0u32;
+        let mut count = 0;
         while let Some(node) = beam.visit() {
-            count += 1;
-            if count.is_multiple_of(STRIDE) {
-                self.cancel.check()?;
+            if !self.goes_on(count)? {
+                return Ok(false);
             }
+            count += 1;
             fresh.clear();
             behind.clear();
             let links = self.nodes.links(0, node)?;
@@ -72,20 +70,12 @@ impl<N: Nodes> Walk<'_, N> {
                 }
             }
             self.nodes.score(self.probe, fresh, scores)?;
-            for (node, score) in fresh.iter().zip(&scores.values) {
-                if beam.wants(*score) {
-                    beam.offer(*score, *node, true);
-                }
-            }
+            beam.keep(fresh, &scores.values, |_| Ok(true))?;
             if fresh.len() < FEW {
                 self.nodes.score(self.probe, behind, scores)?;
-                for (node, score) in behind.iter().zip(&scores.values) {
-                    if beam.wants(*score) {
-                        beam.offer(*score, *node, false);
-                    }
-                }
+                beam.keep(behind, &scores.values, |_| Ok(false))?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -107,6 +107,12 @@ mod tests {
         links
     }
 
+    impl Graph {
+        fn on<'a>(&'a self, codes: Codes<'a>) -> Whole<'a> {
+            Whole::new(codes, self.params, self.links.iter().map(Vec::as_slice))
+        }
+    }
+
     /// How many nodes of level 0 no way leads to from node 0.
     fn unreached(graph: &Graph) -> usize {
         let mut seen = vec![false; graph.counts[0] as usize];
@@ -249,16 +255,63 @@ mod tests {
         }
     }
 
+    /// Of the nodes that pass, the share of the nearest ten that a walk finds.
+    #[test]
+    fn walks_find_what_passes_or_give_up() {
+        let rows = Rows::clusters(METRICS[2], 3_000, 16, 8);
+        let coded = Coded::new(&rows, &PARAMS);
+        let graph = on_threads(2, || coded.build(PARAMS)).unwrap();
+        let nodes = graph.on(coded.codes());
+        let (mut probe, mut scratch) = (Probe::default(), Scratch::default());
+        let mut scores = Scores::default();
+        for one_in in [2, 5, 10, 30] {
+            let passes = |node: u32| node.is_multiple_of(one_in);
+            let passing: Vec<u32> = (0..3_000).filter(|node| passes(*node)).collect();
+            let mut found = [0; 2];
+            for query in (1..3_000).step_by(100) {
+                nodes.codes.probe_row(query, &mut probe);
+                nodes.codes.scores(&probe, &passing, &mut scores);
+                let mut best = scores.values.clone();
+                best.sort_unstable_by(|a, b| b.total_cmp(a));
+                for (found, matching) in found.iter_mut().zip([false, true]) {
+                    let mut walk = Walk {
+                        nodes: &nodes,
+                        probe: &probe,
+                        hidden: None,
+                        visits: usize::MAX,
+                        cancel: &Cancel::default(),
+                    };
+                    let entry = walk.descend(nodes.top(), 1, &mut scratch).unwrap();
+                    let spread = |walk: &Walk<'_, _>, scratch: &mut Scratch| {
+                        let passes = |node| Ok(passes(node));
+                        let ended = if matching {
+                            walk.spread_matching(entry, 60, passes, scratch)
+                        } else {
+                            walk.spread(0, entry, 60, passes, scratch)
+                        };
+                        ended.unwrap()
+                    };
+                    assert!(spread(&walk, &mut scratch));
+                    assert!(scratch.answers().all(|found| passes(found.node)));
+                    let answers = scratch.answers().take(10);
+                    *found += answers.filter(|found| found.score >= best[9]).count();
+                    walk.visits = 5;
+                    assert!(!spread(&walk, &mut scratch), "it needs more than 5");
+                }
+            }
+            assert!(
+                found.iter().all(|found| *found >= 285),
+                "{found:?} of 300, one in {one_in}"
+            );
+        }
+    }
+
     #[test]
     fn a_hidden_node_is_not_come_across() {
         let rows = Rows::clusters(METRICS[2], 400, 8, 6);
         let coded = Coded::new(&rows, &PARAMS);
         let graph = coded.build(PARAMS).unwrap();
-        let mut links = [&[][..]; MAX_LEVELS];
-        for (links, of_level) in links.iter_mut().zip(&graph.links) {
-            *links = of_level;
-        }
-        let nodes = Whole::new(coded.codes(), PARAMS, links);
+        let nodes = graph.on(coded.codes());
         assert_eq!(nodes.top() + 1, graph.counts.len());
         let (mut probe, mut scratch) = (Probe::default(), Scratch::default());
         let mut found = 0;
@@ -269,6 +322,7 @@ mod tests {
                     nodes: &nodes,
                     probe: &probe,
                     hidden: hides.then_some(hidden),
+                    visits: usize::MAX,
                     cancel: &Cancel::default(),
                 };
                 let entry = walk.descend(nodes.top(), 1, &mut scratch).unwrap();

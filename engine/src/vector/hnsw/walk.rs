@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Nodes that are visited between two looks at a cancel, some microseconds apart.
-const STRIDE: u32 = 64;
+const STRIDE: usize = 16;
 
 /// What a walk needs to know of a graph, being built or read from a file.
 pub(crate) trait Nodes {
@@ -34,6 +34,9 @@ pub(crate) struct Walk<'a, N> {
     pub(crate) probe: &'a Probe,
     /// A node that it shall not come across, as if it were not there; never node 0.
     pub(crate) hidden: Option<u32>,
+    /// It gives up after so many nodes: where hardly any passes, it would come across all, and
+    /// keep all of them in view.
+    pub(crate) visits: usize,
     pub(crate) cancel: &'a Cancel,
 }
 
@@ -124,8 +127,16 @@ impl<N: Nodes> Walk<'_, N> {
         Ok(best)
     }
 
+    /// Whether to visit another node after so many.
+    pub(super) fn goes_on(&self, visited: usize) -> Result<bool> {
+        if visited.is_multiple_of(STRIDE) {
+            self.cancel.check()?;
+        }
+        Ok(visited < self.visits)
+    }
+
     /// Finds the best `ef` nodes of a level that pass, as far as walking from `entry` leads to
-    /// them. They are the answers of `scratch`.
+    /// them. They are the answers of `scratch`. False when it has given up.
     ///
     /// Should the walk run out of nodes before that, as it does among copies that are linked to
     /// none but each other, it goes on from node 0, from which all can be reached.
@@ -136,7 +147,7 @@ impl<N: Nodes> Walk<'_, N> {
         ef: usize,
         mut passes: impl FnMut(u32) -> Result<bool>,
         scratch: &mut Scratch,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         scratch.begin(self, entry, ef, &mut passes)?;
         let Scratch {
             beam,
@@ -145,12 +156,12 @@ impl<N: Nodes> Walk<'_, N> {
             scores,
             ..
         } = scratch;
-        let mut count = 0u32;
+        let mut count = 0;
         while let Some(node) = beam.visit() {
-            count += 1;
-            if count.is_multiple_of(STRIDE) {
-                self.cancel.check()?;
+            if !self.goes_on(count)? {
+                return Ok(false);
             }
+            count += 1;
             fresh.clear();
             for neighbour in self.nodes.links(level, node)? {
                 if *neighbour == NONE {
@@ -165,12 +176,8 @@ impl<N: Nodes> Walk<'_, N> {
                 self.nodes.prefetch_links(level, next);
             }
             self.nodes.score(self.probe, fresh, scores)?;
-            for (node, score) in fresh.iter().zip(&scores.values) {
-                if beam.wants(*score) {
-                    beam.offer(*score, *node, passes(*node)?);
-                }
-            }
+            beam.keep(fresh, &scores.values, &mut passes)?;
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -15,8 +15,16 @@ pub(crate) struct Whole<'a> {
 }
 
 impl<'a> Whole<'a> {
-    /// With the lists of each level.
-    pub(crate) fn new(codes: Codes<'a>, params: Params, links: [&'a [u32]; MAX_LEVELS]) -> Self {
+    /// With the lists of each level, the lowest first.
+    pub(crate) fn new(
+        codes: Codes<'a>,
+        params: Params,
+        lists: impl IntoIterator<Item = &'a [u32]>,
+    ) -> Self {
+        let mut links = [&[][..]; MAX_LEVELS];
+        for (links, of_level) in links.iter_mut().zip(lists) {
+            *links = of_level;
+        }
         Self {
             codes,
             params,

@@ -9,21 +9,20 @@ use crate::{
 /// Rows that may be among the best, judged by scores that err.
 #[derive(Debug, Default)]
 pub(super) struct Picked {
-    limit: usize,
     /// Two rows whose scores are closer than this may change places.
     margin: f32,
     best: TopK<u32>,
     /// Rows that were near to the best when they came, with their scores.
     rows: Vec<(f32, u32)>,
-    /// Nodes of the rows that are compared at once, and these.
-    nodes: Vec<u32>,
+    /// The rows that are compared at once, and their nodes.
     compared: Vec<u32>,
+    nodes: Vec<u32>,
     scores: Scores,
 }
 
 impl Picked {
     pub(super) fn begin(&mut self, limit: usize, margin: f32) {
-        (self.limit, self.margin) = (limit, margin);
+        self.margin = margin;
         self.best = TopK::new(limit);
         self.rows.clear();
     }

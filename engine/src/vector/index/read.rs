@@ -12,6 +12,11 @@ use crate::{
     },
     vfs::Vfs,
 };
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much is checked at once of an index that was opened: some tens of microseconds, if the
+/// system has it in memory.
+const STEP: usize = 256 << 10;
 
 /// An open index file.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub(crate) struct Index {
     codes: SectionId,
     factors: SectionId,
     links: Vec<SectionId>,
+    /// So many bytes of all sections were checked, or are being.
+    checked: AtomicUsize,
     rooms: Mutex<Vec<Room>>,
 }
 
@@ -76,6 +83,7 @@ impl Index {
             },
             about,
             sections,
+            checked: AtomicUsize::new(0),
             rooms: Mutex::default(),
         })
     }
@@ -98,9 +106,32 @@ impl Index {
 
     /// Checks all of it, so that searches need not.
     pub(crate) fn check(&self, cancel: &Cancel) -> Result<()> {
+        self.parts()
+            .try_for_each(|section| self.sections.check_all(section, cancel))
+    }
+
+    /// Checks the next [`STEP`] bytes, unless all were checked: each search of an index that was
+    /// opened brings it nearer to where searches need not check what they read.
+    pub(crate) fn check_on(&self) -> Result<()> {
+        if self.whole().is_some() {
+            return Ok(());
+        }
+        let mut start = self.checked.fetch_add(STEP, Ordering::Relaxed);
+        let mut left = STEP;
+        for section in self.parts() {
+            let len = self.sections.len(section);
+            let now = left.min(len.saturating_sub(start));
+            self.sections.bytes(section, start.min(len), now)?;
+            start = start.saturating_sub(len);
+            left -= now;
+        }
+        Ok(())
+    }
+
+    /// All that searches read.
+    fn parts(&self) -> impl Iterator<Item = SectionId> {
         let sections = [self.rows, self.nodes, self.codes, self.factors];
-        let mut sections = sections.iter().chain(&self.links);
-        sections.try_for_each(|section| self.sections.check_all(*section, cancel))
+        sections.into_iter().chain(self.links.iter().copied())
     }
 
     /// Everything that is wrong with it.
@@ -115,7 +146,8 @@ impl Index {
 
     /// Rows near to a vector of which `passes` holds, at least `limit` of them if the walk finds
     /// so many, the best first by codes, which err: so many that the nearest of those that were
-    /// found are among them. A row is what the file says, and may be none of the segment's.
+    /// found are among them. A row is what the file says, and may be none of the segment's. `None`
+    /// when the walk has given up, since too few pass.
     pub(crate) fn search(
         &self,
         values: &[f32],
@@ -123,9 +155,9 @@ impl Index {
         wanted: Wanted,
         cancel: &Cancel,
         mut passes: impl FnMut(u32) -> Result<bool>,
-    ) -> Result<Vec<u32>> {
+    ) -> Result<Option<Vec<u32>>> {
         if self.sections.rows == 0 || wanted.limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let mut room = lock(&self.rooms).pop().unwrap_or_default();
         self.encoder.probe(values, scale, &mut room.probe);
@@ -179,31 +211,38 @@ impl Index {
         Wanted {
             limit,
             ef,
+            visits,
             few_pass,
         }: Wanted,
         cancel: &Cancel,
         Room { scratch, probe, .. }: &mut Room,
         row: impl Fn(u32) -> Result<u32>,
         passes: &mut impl FnMut(u32) -> Result<bool>,
-    ) -> Result<Vec<u32>> {
+    ) -> Result<Option<Vec<u32>>> {
         let walk = Walk {
             nodes,
             probe,
             hidden: None,
+            visits,
             cancel,
         };
         let entry = walk.descend(self.links.len() - 1, 1, scratch)?;
         let (ef, passes) = (ef.max(limit), |node| passes(row(node)?));
-        if few_pass {
-            walk.spread_matching(entry, ef, passes, scratch)?;
+        let has_ended = if few_pass {
+            walk.spread_matching(entry, ef, passes, scratch)?
         } else {
-            walk.spread(0, entry, ef, passes, scratch)?;
+            walk.spread(0, entry, ef, passes, scratch)?
+        };
+        if !has_ended {
+            return Ok(None);
         }
         let margin = self.about.curve.margin(probe.length());
         let last = scratch.answers().nth(limit - 1);
         let least = last.map_or(f32::NEG_INFINITY, |last| last.score - margin);
         let near = scratch.answers().take_while(|found| found.score >= least);
-        near.map(|found| row(found.node)).collect()
+        near.map(|found| row(found.node))
+            .collect::<Result<_>>()
+            .map(Some)
     }
 
     /// All of it in place, once it was checked.
@@ -218,6 +257,7 @@ impl Index {
         for (links, section) in links.iter_mut().zip(&self.links) {
             *links = self.sections.whole(*section)?;
         }
+        let links = links.into_iter().take(self.links.len());
         let whole = Whole::new(codes, self.about.params(), links);
         Some((whole, self.sections.whole(self.rows)?))
     }

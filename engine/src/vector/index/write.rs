@@ -9,7 +9,7 @@ use crate::{
         VectorSource,
         codes::{Codes, Encoder, Factors},
         curve::{self, Curve},
-        hnsw::{Graph, MAX_LEVELS, MAX_NODES, NONE, Params, Whole, build, plan},
+        hnsw::{Graph, MAX_NODES, NONE, Params, Whole, build, plan},
     },
     vfs::Vfs,
 };
@@ -94,11 +94,7 @@ impl Parts {
             factors: &factors,
         };
         let graph = build(codes, levels, params, cancel, &|_| {})?;
-        let mut links = [&[][..]; MAX_LEVELS];
-        for (links, of_level) in links.iter_mut().zip(&graph.links) {
-            *links = of_level;
-        }
-        let nodes = Whole::new(codes, params, links);
+        let nodes = Whole::new(codes, params, graph.links.iter().map(Vec::as_slice));
         let curve = curve::measure(&nodes, &encoder, source, &places, cancel)?;
         Ok(Self {
             encoder,

@@ -33,10 +33,37 @@ fn open(path: &Path) -> Database {
     db.expect("it opens")
 }
 
-fn schema(metric: Metric) -> Schema {
-    Schema::new()
+fn create(db: &Database, metric: Metric) -> Collection {
+    let schema = Schema::new()
         .vector("v", Vector::new(DIMENSIONS as u32, metric))
-        .field("n", Field::Integer)
+        .field("n", Field::Integer);
+    let created = db.create_collection("docs", schema).wait();
+    created.expect("it is new")
+}
+
+/// An open database whose collection has so many points and is indexed.
+struct Indexed {
+    directory: tempfile::TempDir,
+    db: Database,
+    docs: Collection,
+    random: Random,
+}
+
+impl Indexed {
+    fn of(points: u64, metric: Metric) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = open(directory.path());
+        let docs = create(&db, metric);
+        let mut random = Random(points);
+        fill(&docs, 0..points, &mut random);
+        db.optimize().wait().expect("optimized");
+        Self {
+            directory,
+            db,
+            docs,
+            random,
+        }
+    }
 }
 
 /// A vector near one of the centers, which depend on nothing but their number.
@@ -94,15 +121,12 @@ fn an_index_finds_nearly_all_under_every_metric() {
         Metric::Euclidean,
         Metric::Manhattan,
     ] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let db = open(directory.path());
-        let docs = db
-            .create_collection("docs", schema(metric))
-            .wait()
-            .expect("new");
-        let mut random = Random(7);
-        fill(&docs, 0..5_000, &mut random);
-        db.optimize().wait().expect("optimized");
+        let Indexed {
+            directory,
+            db,
+            docs,
+            mut random,
+        } = Indexed::of(5_000, metric);
         assert_eq!(index_files(directory.path()).len(), 1, "{metric:?}");
         let measured = recall(&docs, |query| query, &mut random);
         assert!(measured > 0.95, "{metric:?}: {measured}");
@@ -117,15 +141,12 @@ fn an_index_finds_nearly_all_under_every_metric() {
 
 #[test]
 fn deleted_points_are_never_found_and_take_no_places() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
-    let docs = db
-        .create_collection("docs", schema(Metric::Cosine))
-        .wait()
-        .expect("new");
-    let mut random = Random(3);
-    fill(&docs, 0..3_000, &mut random);
-    db.optimize().wait().expect("optimized");
+    let Indexed {
+        directory: _directory,
+        db,
+        docs,
+        mut random,
+    } = Indexed::of(3_000, Metric::Cosine);
     docs.delete((0..600u64).map(amphora::PointId::from).collect::<Vec<_>>())
         .wait()
         .expect("deleted");
@@ -146,15 +167,12 @@ fn deleted_points_are_never_found_and_take_no_places() {
 
 #[test]
 fn filtered_search_finds_as_much_as_search_without_a_filter() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
-    let docs = db
-        .create_collection("docs", schema(Metric::Cosine))
-        .wait()
-        .expect("new");
-    let mut random = Random(13);
-    fill(&docs, 0..20_000, &mut random);
-    db.optimize().wait().expect("optimized");
+    let Indexed {
+        directory: _directory,
+        db,
+        docs,
+        mut random,
+    } = Indexed::of(20_000, Metric::Cosine);
     for matching in [10_000, 5_000, 2_000, 200, 20, 3] {
         let some = |query: Query| query.filter(field("n").below(matching));
         let measured = recall(&docs, some, &mut random);
@@ -170,16 +188,13 @@ fn filtered_search_finds_as_much_as_search_without_a_filter() {
 
 #[test]
 fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let Indexed {
+        directory,
+        db,
+        docs: _,
+        mut random,
+    } = Indexed::of(2_000, Metric::Cosine);
     let path = directory.path();
-    let db = open(path);
-    let docs = db
-        .create_collection("docs", schema(Metric::Cosine))
-        .wait()
-        .expect("new");
-    let mut random = Random(5);
-    fill(&docs, 0..2_000, &mut random);
-    db.optimize().wait().expect("optimized");
     db.close().wait().expect("closed");
     let built = index_files(path);
     assert_eq!(built.len(), 1);
@@ -220,16 +235,13 @@ fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
 
 #[test]
 fn merges_and_snapshots_keep_indexes() {
-    let directory = tempfile::tempdir().expect("a directory");
+    let Indexed {
+        directory,
+        db,
+        docs,
+        mut random,
+    } = Indexed::of(2_000, Metric::Euclidean);
     let path = directory.path();
-    let db = open(path);
-    let docs = db
-        .create_collection("docs", schema(Metric::Euclidean))
-        .wait()
-        .expect("new");
-    let mut random = Random(11);
-    fill(&docs, 0..2_000, &mut random);
-    db.optimize().wait().expect("optimized");
     db.create_snapshot("first").wait().expect("a snapshot");
     fill(&docs, 1_500..3_000, &mut random);
     db.optimize().wait().expect("optimized");
@@ -244,7 +256,7 @@ fn merges_and_snapshots_keep_indexes() {
     assert_eq!(docs.count().wait().expect("counted"), 2_000);
     assert!(recall(&docs, |query| query, &mut random) > 0.95);
     assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
-    let exported = directory.path().join("first.amphora");
+    let exported = path.join("first.amphora");
     db.export_snapshot("first", &exported)
         .wait()
         .expect("exported");
@@ -324,10 +336,7 @@ fn an_index_that_cannot_be_built_holds_up_nothing() {
         };
         let db = Database::builder_on(disk.clone()).options(options).open();
         let db = db.wait().expect("it opens");
-        let docs = db
-            .create_collection("docs", schema(Metric::Cosine))
-            .wait()
-            .expect("new");
+        let docs = create(&db, Metric::Cosine);
         let mut random = Random(13);
         fill(&docs, 0..2_000, &mut random);
         db.optimize().wait().expect_err("an index is wanting");

@@ -123,8 +123,8 @@ pub(crate) fn with_rows(file: &[u8], change: impl FnOnce(&mut [u32])) -> Option<
     )
 }
 
-/// The index `file` as if it were of the segment and vector that `other` is of. `None` when it is
-/// shorter, since it could not be written over that.
+/// The index `file` as if it were of the segment and vector that `other` is of, and as long as that
+/// if it is shorter, since it is written over that. `None` when their vectors are of other shapes.
 pub(crate) fn as_index_of(file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     let mut parts = Parts::of(file)?;
     let of = Parts::of(other)?.about()?;
@@ -141,7 +141,10 @@ pub(crate) fn as_index_of(file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     directory.extend_from_slice(&about);
     directory.extend_from_slice(parts.directory.get(rest..)?);
     parts.directory = directory;
-    Some(parts.file()).filter(|file| file.len() >= other.len())
+    let len = parts.body.len() + parts.directory.len() + FOOTER;
+    let missing = other.len().saturating_sub(len);
+    parts.body.resize(parts.body.len() + missing, 0);
+    Some(parts.file())
 }
 
 /// A file of sections.

@@ -58,8 +58,8 @@ struct State {
     last: Option<Piece>,
     /// Of each write since the last sync, what was there before.
     replaced: Vec<Piece>,
-    /// The last index file that was written.
-    index: Option<Vec<u8>>,
+    /// Index files as they were written.
+    indexes: Vec<Vec<u8>>,
     /// Files by their names, which move.
     files: BTreeMap<String, u64>,
     created: u64,
@@ -389,12 +389,15 @@ impl Planted {
     /// Writes over an index what an engine with this fault would have written.
     fn rewrite_index(&self, file: &PlantedFile) -> io::Result<()> {
         let written = there(file, 0, file.below.len()? as usize)?.bytes;
-        let before = self.state().index.replace(written.clone());
         let rewritten = match self.fault {
             Fault::IndexShifted => rewrite::with_rows(&written, |rows| rows.rotate_left(1)),
             Fault::IndexRepeated => rewrite::with_rows(&written, |rows| rows.fill(rows[0])),
             Fault::IndexForeign => {
-                before.and_then(|before| rewrite::as_index_of(&before, &written))
+                let as_it = |before: &Vec<u8>| rewrite::as_index_of(before, &written);
+                let before = &mut self.state().indexes;
+                let rewritten = before.iter().rev().find_map(as_it);
+                before.push(written);
+                rewritten
             }
             _ => None,
         };

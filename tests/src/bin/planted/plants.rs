@@ -67,7 +67,7 @@ pub(crate) enum Fault {
     IndexShifted,
     /// From the one index on, all nodes are said to be one row.
     IndexRepeated,
-    /// From the one index on, an index is the one that was written before it.
+    /// From the one index on, an index is one that was written before it.
     IndexForeign,
 }
 

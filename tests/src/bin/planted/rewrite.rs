@@ -124,7 +124,7 @@ pub(crate) fn with_rows(file: &[u8], change: impl FnOnce(&mut [u32])) -> Option<
 }
 
 /// The index `file` as if it were of the segment and vector that `other` is of, and as long as that
-/// if it is shorter, since it is written over that. `None` when their vectors are of other shapes.
+/// if it is shorter, since it is written over that. `None` when their vectors are of different lengths.
 pub(crate) fn as_index_of(file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     let mut parts = Parts::of(file)?;
     let of = Parts::of(other)?.about()?;

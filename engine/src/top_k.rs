@@ -43,6 +43,12 @@ impl<T: Ord> TopK<T> {
                 .is_some_and(|worst| score.total_cmp(&worst.score).is_ge())
     }
 
+    /// What a score must be at least to be kept.
+    pub(crate) fn last_wanted(&self) -> f32 {
+        let worst = self.kept.peek().filter(|_| self.kept.len() >= self.k);
+        worst.map_or(f32::NEG_INFINITY, |worst| worst.score)
+    }
+
     pub(crate) fn offer(&mut self, score: f32, item: T) {
         let offered = Scored { score, item };
         if self.kept.len() < self.k {

@@ -2,8 +2,8 @@
 //! hundredth and thousandth of them a filter keeps.
 //!
 //! The integers are drawn at random, or they rank the points along one direction, so that what a
-//! filter keeps lies together and mostly far from the query. Every system answers with the same `ef`;
-//! recall and cost are read together.
+//! filter keeps lies together and mostly far from the query. Amphora answers with its default
+//! settings, the others with one `ef`; recall and cost are read together.
 
 use crate::{
     dataset::{Dataset, K, clustered, direction, dot, recall},

@@ -7,8 +7,10 @@ use super::prefetch::prefetch;
 use bytemuck::NoUninit;
 use std::array;
 
-/// How many rows ahead memory is asked for, when rows lie here and there.
+/// How many rows ahead memory is asked for, when rows lie here and there; of short rows more, so
+/// that as many bytes are on their way.
 const AHEAD: usize = 4;
+const ON_THE_WAY: usize = 2_048;
 /// Rows in turn are asked for from so many bytes on: the CPU itself sees ahead along one row, not
 /// along several at once. Measured at 384 dimensions on a Zen 5: rows of 768 and 1,536 bytes gain
 /// up to half of the time, rows of 384 lose a third.
@@ -168,7 +170,8 @@ pub(super) fn rows_at<T: NoUninit, O: Score, const R: usize>(
     let (groups, rest) = numbers.as_chunks::<R>();
     let (out_groups, out_rest) = out.as_chunks_mut::<R>();
     let mut ahead = numbers.iter().map(|number| *number as usize);
-    table.prefetch(ahead.by_ref().take(AHEAD));
+    let row = size_of::<T>() * width.max(1);
+    table.prefetch(ahead.by_ref().take(AHEAD.max(ON_THE_WAY / row)));
     for (group, out) in groups.iter().zip(out_groups) {
         table.prefetch(ahead.by_ref().take(R));
         *out = table.scores(group.map(|row| row as usize), &one, &some);

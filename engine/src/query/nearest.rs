@@ -39,6 +39,13 @@ pub(crate) struct Nearest {
 /// as many, and some more.
 const PATIENCE: usize = 4;
 const LEAST_VISITS: usize = 256;
+/// So many of the rows near to a query tell whether its filter is about something else. The less of
+/// them match, the more is kept in view, up to so many times as much: what matches is then far from
+/// the query, and much of it about equally far.
+const NEAR: usize = 16;
+const FARTHEST: f32 = 16.0;
+/// With so many times as much the filter is taken to be about something else.
+const FAR: f32 = 3.0;
 
 /// The hits of a query, the best first.
 pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
@@ -120,11 +127,19 @@ impl Search<'_> {
             None => Some(u64::from(rows)),
             Some(filter) => filter.estimate(),
         };
-        let facts = Facts {
+        let mut facts = Facts {
             rows: rows as usize,
             matching: matching.map(|matching| matching as usize),
             ef: index.and_then(|(_, index)| self.effort(index)),
+            is_far: false,
         };
+        if let (Plan::Walk { .. } | Plan::WalkMatches { .. }, Some(index), Some(filter)) =
+            (plan(facts), index, &mut filter)
+        {
+            let times = self.farther(index, facts, filter)?;
+            facts.ef = facts.ef.map(|ef| (ef as f32 * times) as usize);
+            facts.is_far = times > FAR;
+        }
         let walked = match (plan(facts), index) {
             (Plan::Walk { ef }, Some(index)) => self.walk(index, ef, false, filter.as_mut())?,
             (Plan::WalkMatches { ef }, Some(index)) => {
@@ -152,6 +167,32 @@ impl Search<'_> {
         }
     }
 
+    /// How many times as many of all rows match as of those near to the query; not below 1.
+    fn farther(
+        &self,
+        (stored, index): (&Stored, &Index),
+        Facts { rows, matching, .. }: Facts,
+        filter: &mut Bound<'_>,
+    ) -> Result<f32> {
+        let wanted = Wanted {
+            limit: NEAR,
+            ef: NEAR,
+            visits: usize::MAX,
+            few_pass: false,
+        };
+        let (values, all) = (&self.query.values, |_| Ok(true));
+        let near = index.search(values, self.scale, wanted, self.cancel, all)?;
+        let near = near.unwrap_or_default();
+        let mut count = 0;
+        for row in &near {
+            index.check_row(*row, stored.segment.segment.rows())?;
+            count += usize::from(filter.matches(*row)?);
+        }
+        let share = matching.unwrap_or(rows) as f32 / rows as f32;
+        let expected = near.len() as f32 * share;
+        Ok((expected / count as f32).clamp(1.0, FARTHEST))
+    }
+
     /// Rows near to the query that an index leads to; `None` when it would lead to nearly all of
     /// them before it led to enough.
     fn walk(
@@ -169,9 +210,7 @@ impl Search<'_> {
         };
         let rows = stored.segment.segment.rows();
         let passes = |row| {
-            if row >= rows {
-                return Err(index.no_row(row));
-            }
+            index.check_row(row, rows)?;
             let matches = filter
                 .as_mut()
                 .map_or(Ok(true), |filter| filter.matches(row))?;

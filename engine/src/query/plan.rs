@@ -9,6 +9,8 @@ pub(super) struct Facts {
     pub(super) matching: Option<usize>,
     /// How many rows the index is to keep in view, if there is one and it may be asked.
     pub(super) ef: Option<usize>,
+    /// Whether much less of the rows near to the query match than of all.
+    pub(super) is_far: bool,
 }
 
 /// What is done.
@@ -18,19 +20,21 @@ pub(super) enum Plan {
     OneByOne,
     /// The rows that match are listed and compared.
     Matches,
-    /// The index is walked, past rows that do not match.
+    /// The index is walked, past rows that do not count.
     Walk { ef: usize },
     /// The index is walked from match to match.
     WalkMatches { ef: usize },
 }
 
+/// When one in so many rows matches, a walk may as well pass by those that do not. So many fewer
+/// are kept in view in addition as are passed by.
+const PASSED_BY: usize = 3;
+const FEWER: usize = 4;
 /// An index is of no use if it keeps more than one in so many of its rows in view.
 const USEFUL: usize = 8;
-/// When one in so many rows matches, a walk may as well pass by those that do not.
-const PASSED_BY: usize = 3;
 /// Nanoseconds, about: to list and compare a row that matches, to ask whether one does, and to
 /// compare what a node leads to.
-const LISTED: usize = 15;
+const LISTED: usize = 8;
 const ASKED: usize = 12;
 const VISITED: usize = 600;
 /// What a node leads to, at most, and how many that match are looked for there.
@@ -38,19 +42,29 @@ const BEHIND: usize = 1_024;
 const WANTED: usize = 32;
 
 pub(super) fn plan(facts: Facts) -> Plan {
-    let Facts { rows, matching, ef } = facts;
+    let Facts {
+        rows,
+        matching,
+        ef,
+        is_far,
+    } = facts;
     let ef = ef.filter(|ef| ef.saturating_mul(USEFUL) <= rows);
     match (ef, matching) {
         (Some(ef), Some(matching)) if matching >= rows => Plan::Walk { ef },
-        (Some(ef), Some(matching)) if matching.saturating_mul(PASSED_BY) >= rows => {
-            // So many more are kept in view as are passed by.
-            let ef = ef + ef * (rows - matching) / (2 * matching);
+        (Some(ef), Some(matching))
+            if !is_far
+                && matching.saturating_mul(PASSED_BY) >= rows
+                && ef.saturating_mul(VISITED * rows / matching) < matching * LISTED =>
+        {
+            let ef = ef + ef * (rows - matching) / (FEWER * matching);
             Plan::Walk { ef }
         }
         (Some(ef), Some(matching)) if walking(ef, matching, rows) < matching * LISTED => {
             Plan::WalkMatches { ef }
         }
-        (_, Some(matching)) if matching < rows / 2 => Plan::Matches,
+        // By their codes if there are any.
+        (Some(_), Some(_)) => Plan::Matches,
+        (None, Some(matching)) if matching < rows / 2 => Plan::Matches,
         _ => Plan::OneByOne,
     }
 }
@@ -68,22 +82,42 @@ mod tests {
     #[test]
     fn what_is_quickest_is_done() {
         let (all, few) = (100_000, 1_000);
-        for (rows, matching, ef, expected) in [
-            (all, Some(all), Some(60), Plan::Walk { ef: 60 }),
-            (all, Some(50_000), Some(60), Plan::Walk { ef: 90 }),
-            (all, Some(30_000), Some(60), Plan::WalkMatches { ef: 60 }),
-            (all, Some(10_000), Some(60), Plan::Matches),
-            (all, Some(1_000), Some(60), Plan::Matches),
-            (all, Some(0), Some(60), Plan::Matches),
-            (all, None, Some(60), Plan::OneByOne),
-            (all, Some(1_000), None, Plan::Matches),
-            (all, Some(50_000), None, Plan::OneByOne),
-            (all, Some(all), None, Plan::OneByOne),
-            (few, Some(few), Some(600), Plan::OneByOne),
-            (few, Some(100), Some(600), Plan::Matches),
-            (0, Some(0), Some(10), Plan::OneByOne),
+        for (rows, matching, ef, is_far, expected) in [
+            (all, Some(all), Some(60), false, Plan::Walk { ef: 60 }),
+            (all, Some(50_000), Some(60), false, Plan::Walk { ef: 75 }),
+            (
+                all,
+                Some(50_000),
+                Some(60),
+                true,
+                Plan::WalkMatches { ef: 60 },
+            ),
+            (all, Some(50_000), Some(600), false, Plan::Matches),
+            (all, Some(99_000), Some(12_000), false, Plan::Matches),
+            (
+                all,
+                Some(30_000),
+                Some(60),
+                false,
+                Plan::WalkMatches { ef: 60 },
+            ),
+            (all, Some(10_000), Some(60), false, Plan::Matches),
+            (all, Some(1_000), Some(60), false, Plan::Matches),
+            (all, Some(0), Some(60), false, Plan::Matches),
+            (all, None, Some(60), false, Plan::OneByOne),
+            (all, Some(1_000), None, false, Plan::Matches),
+            (all, Some(50_000), None, false, Plan::OneByOne),
+            (all, Some(all), None, false, Plan::OneByOne),
+            (few, Some(few), Some(600), false, Plan::OneByOne),
+            (few, Some(100), Some(600), false, Plan::Matches),
+            (0, Some(0), Some(10), false, Plan::OneByOne),
         ] {
-            let facts = Facts { rows, matching, ef };
+            let facts = Facts {
+                rows,
+                matching,
+                ef,
+                is_far,
+            };
             assert_eq!(plan(facts), expected, "{facts:?}");
         }
     }

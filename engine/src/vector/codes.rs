@@ -170,7 +170,8 @@ impl Encoder {
         }
     }
 
-    fn subtract(&self, weight: f32, values: &[f32], scale: f32, rest: &mut Vec<f32>) {
+    /// What is left of a vector without so much of the center.
+    pub(crate) fn subtract(&self, weight: f32, values: &[f32], scale: f32, rest: &mut Vec<f32>) {
         let values = values.iter().zip(&self.center);
         rest.clear();
         rest.extend(values.map(|(value, center)| value * scale - weight * center));
@@ -256,6 +257,11 @@ impl Probe {
     /// codes have the same step.
     pub(crate) fn length(&self) -> f32 {
         self.length
+    }
+
+    /// What is left of the query without the center, and how much of that was taken away.
+    pub(crate) fn rest(&self) -> (&[f32], f32) {
+        (&self.rest, self.weight)
     }
 
     /// How near a row is, given its code: the same as [`Codes::scores`] says.

@@ -2,12 +2,13 @@
 //!
 //! The one place where vectors are checked, whether they are written or searched for, so that no
 //! score is ever infinite or undefined. Beside it stands the index over the vectors of a segment:
-//! `codes` stand for vectors, `hnsw` is a graph over codes, `curve` what it was found to be able
+//! `codes` stand for vectors, `bits` for a glance at them, `hnsw` is a graph over codes, `curve` what it was found to be able
 //! to find, `index` the file of it all.
 
 #[cfg(test)]
 mod fixture;
 mod codes;
+mod bits;
 mod hnsw;
 mod curve;
 mod index;

@@ -8,6 +8,7 @@
 //! | 4 | factors | step f32, offset f32, node by node |
 //! | 5 | links | of the level that is its number: u32, node by node |
 //! | 6 | nodes | u32 for each row up to the last that has one: its node, or the largest u32 |
+//! | 7 | bits | the cell of each node: see [`bits`](super::bits); not under Manhattan |
 //!
 //! The directory holds [`About`] as JSON. All that an index says follows from the segment: one that
 //! is damaged or missing is built anew.
@@ -36,11 +37,12 @@ enum Kind {
     Factors = 4,
     Links = 5,
     Nodes = 6,
+    Bits = 7,
 }
 
 impl SectionKind for Kind {
     const FILE: FileKind = FileKind::Index;
-    const MAX_SECTIONS: usize = 5 + MAX_LEVELS;
+    const MAX_SECTIONS: usize = 6 + MAX_LEVELS;
     const ALL: &'static [Self] = &[
         Self::Center,
         Self::Rows,
@@ -48,6 +50,7 @@ impl SectionKind for Kind {
         Self::Factors,
         Self::Links,
         Self::Nodes,
+        Self::Bits,
     ];
 
     fn code(self) -> u32 {

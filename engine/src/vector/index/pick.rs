@@ -1,41 +1,89 @@
-//! The best of rows that are all compared by their codes.
+//! The best of rows that are all compared: at a glance, and by their codes if that says they may be
+//! among the best.
 
 use crate::{
+    cancel::Cancel,
     error::Result,
     top_k::TopK,
-    vector::codes::{Codes, Probe, Scores},
+    vector::{
+        bits::{BitProbe, Bits, Glance},
+        codes::{Codes, Probe, Scores},
+    },
 };
 
-/// Rows that may be among the best, judged by scores that err.
+/// With fewer rows it is not worth it to look at their bits first.
+const GLANCED: usize = 256;
+/// How many rows are glanced at before the best of them are compared: their cells stay close at
+/// hand.
+const AT_ONCE: usize = 256;
+/// A score at a glance is taken to be off by at most so many times what is usual for it.
+const DEVIATIONS: f32 = 2.0;
+
+/// What rows are picked by. Reused from one query to the next.
 #[derive(Debug, Default)]
-pub(super) struct Picked {
-    /// Two rows whose scores are closer than this may change places.
-    margin: f32,
-    best: TopK<u32>,
-    /// Rows that were near to the best when they came, with their scores.
-    rows: Vec<(f32, u32)>,
+pub(super) struct Picker {
+    bit_probe: BitProbe,
+    glances: Vec<Glance>,
+    scores: Scores,
     /// The rows that are compared at once, and their nodes.
     compared: Vec<u32>,
     nodes: Vec<u32>,
-    scores: Scores,
+    best: Best,
 }
 
-impl Picked {
-    pub(super) fn begin(&mut self, limit: usize, margin: f32) {
-        self.margin = margin;
-        self.best = TopK::new(limit);
-        self.rows.clear();
+/// Rows that may be among the best, judged by scores that err.
+#[derive(Debug)]
+struct Best {
+    best: TopK<u32>,
+    /// The score of the last of the best.
+    bar: f32,
+    /// Rows that were near to the best when they came, with what their scores are at most.
+    rows: Vec<(f32, u32)>,
+}
+
+/// Rows of a segment with their nodes, and what these are compared by.
+pub(super) struct Candidates<'a> {
+    pub(super) codes: Codes<'a>,
+    pub(super) bits: Option<Bits<'a>>,
+    /// The node of each row of the segment.
+    pub(super) nodes: &'a [u32],
+}
+
+impl Picker {
+    /// Those of `rows` that pass and may be among the best `limit`, these included. Two rows whose
+    /// scores by codes are closer than `margin` may change places.
+    pub(super) fn pick(
+        &mut self,
+        candidates: &Candidates<'_>,
+        probe: &Probe,
+        (limit, margin): (usize, f32),
+        rows: &[u32],
+        cancel: &Cancel,
+        mut passes: impl FnMut(u32) -> Result<bool>,
+    ) -> Result<Vec<u32>> {
+        let bits = candidates.bits.filter(|_| rows.len() >= GLANCED);
+        if bits.is_some() {
+            self.bit_probe.set(probe);
+        }
+        self.best.begin(limit);
+        for rows in rows.chunks(AT_ONCE) {
+            cancel.check()?;
+            self.choose(candidates.nodes, rows);
+            if let Some(bits) = &bits {
+                self.glance(bits);
+            }
+            candidates
+                .codes
+                .scores(probe, &self.nodes, &mut self.scores);
+            for (row, score) in self.compared.iter().zip(&self.scores.values) {
+                self.best.offer(*score, margin, *row, &mut passes)?;
+            }
+        }
+        Ok(self.best.near())
     }
 
-    /// Compares those of `rows` that have a node.
-    pub(super) fn add(
-        &mut self,
-        codes: &Codes<'_>,
-        probe: &Probe,
-        rows: &[u32],
-        nodes: &[u32],
-        passes: &mut impl FnMut(u32) -> Result<bool>,
-    ) -> Result<()> {
+    /// Compares those of `rows` next that have a node.
+    fn choose(&mut self, nodes: &[u32], rows: &[u32]) {
         self.nodes.clear();
         self.compared.clear();
         for row in rows {
@@ -44,24 +92,64 @@ impl Picked {
                 self.compared.push(*row);
             }
         }
-        // A node that is none is infinitely far away.
-        codes.scores(probe, &self.nodes, &mut self.scores);
-        for (row, score) in self.compared.iter().zip(&self.scores.values) {
-            if self.best.wants(*score + self.margin) && *score > f32::NEG_INFINITY && passes(*row)?
-            {
-                self.rows.push((*score, *row));
-                if self.best.wants(*score) {
-                    self.best.offer(*score, *row);
-                }
-            }
+    }
+
+    /// Leaves out those that are too far from the best so far, as their bits tell.
+    fn glance(&mut self, bits: &Bits<'_>) {
+        bits.glances(&mut self.bit_probe, &self.nodes, &mut self.glances);
+        let mut kept = 0;
+        for (at, glance) in self.glances.iter().enumerate() {
+            // Also false for what is not a number.
+            let is_far = glance.score + DEVIATIONS * glance.deviation < self.best.bar;
+            self.nodes[kept] = self.nodes[at];
+            self.compared[kept] = self.compared[at];
+            kept += usize::from(!is_far);
+        }
+        self.nodes.truncate(kept);
+        self.compared.truncate(kept);
+    }
+}
+
+impl Default for Best {
+    fn default() -> Self {
+        Self {
+            best: TopK::default(),
+            bar: f32::NEG_INFINITY,
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Best {
+    fn begin(&mut self, limit: usize) {
+        self.best = TopK::new(limit);
+        self.bar = f32::NEG_INFINITY;
+        self.rows.clear();
+    }
+
+    /// Takes a row that may be among the best, if it passes. One that is infinitely far away is
+    /// none.
+    fn offer(
+        &mut self,
+        score: f32,
+        margin: f32,
+        row: u32,
+        passes: &mut impl FnMut(u32) -> Result<bool>,
+    ) -> Result<()> {
+        let most = score + margin;
+        if most < self.bar || score == f32::NEG_INFINITY || !passes(row)? {
+            return Ok(());
+        }
+        self.rows.push((most, row));
+        if self.best.wants(score) {
+            self.best.offer(score, row);
+            self.bar = self.best.last_wanted();
         }
         Ok(())
     }
 
-    /// Those that may be among the best, these included.
-    pub(super) fn near(&self) -> Vec<u32> {
-        let is_near = |(score, _): &&(f32, u32)| self.best.wants(*score + self.margin);
-        let near = self.rows.iter().filter(is_near);
+    fn near(&self) -> Vec<u32> {
+        let near = self.rows.iter().filter(|(most, _)| *most >= self.bar);
         near.map(|(_, row)| *row).collect()
     }
 }

@@ -1,12 +1,16 @@
 //! Searches an index in its file.
 
-use super::{About, Kind, Subject, Wanted, pick::Picked};
+use super::{
+    About, Kind, Subject, Wanted,
+    pick::{Candidates, Picker},
+};
 use crate::{
     cancel::Cancel,
     container::{SectionId, Sections},
     error::{Error, Result},
     sync::{Mutex, lock},
     vector::{
+        bits::{self, Bits},
         codes::{Codes, Encoder, Probe, Scores},
         hnsw::{MAX_LEVELS, NONE, Nodes, Scratch, Walk, Whole},
     },
@@ -28,6 +32,8 @@ pub(crate) struct Index {
     nodes: SectionId,
     codes: SectionId,
     factors: SectionId,
+    /// Under most metrics.
+    bits: Option<SectionId>,
     links: Vec<SectionId>,
     /// So many bytes of all sections were checked, or are being.
     checked: AtomicUsize,
@@ -39,7 +45,7 @@ pub(crate) struct Index {
 struct Room {
     scratch: Scratch,
     probe: Probe,
-    picked: Picked,
+    picker: Picker,
 }
 
 impl Index {
@@ -75,6 +81,12 @@ impl Index {
             nodes: sections.need(Kind::Nodes, 0)?,
             codes: need(Kind::Codes, 0, nodes * width)?,
             factors: need(Kind::Factors, 0, nodes * 8)?,
+            bits: bits::serve(subject.metric)
+                .then(|| {
+                    let cell = bits::words(subject.dimensions as usize) as u64 * 8;
+                    need(Kind::Bits, 0, nodes * cell)
+                })
+                .transpose()?,
             links: links.collect::<Result<_>>()?,
             encoder: Encoder {
                 metric: subject.metric,
@@ -98,10 +110,13 @@ impl Index {
         self.sections.is_file(name)
     }
 
-    /// That a row which it gave is none.
-    pub(crate) fn no_row(&self, row: u32) -> Error {
+    /// Whether a row which it gave is one of so many.
+    pub(crate) fn check_row(&self, row: u32, rows: u32) -> Result<()> {
+        if row < rows {
+            return Ok(());
+        }
         let message = format!("the segment has no row {row}");
-        self.sections.corrupted(self.rows, 0, message)
+        Err(self.sections.corrupted(self.rows, 0, message))
     }
 
     /// Checks all of it, so that searches need not.
@@ -131,7 +146,8 @@ impl Index {
     /// All that searches read.
     fn parts(&self) -> impl Iterator<Item = SectionId> {
         let sections = [self.rows, self.nodes, self.codes, self.factors];
-        sections.into_iter().chain(self.links.iter().copied())
+        let sections = sections.into_iter().chain(self.bits);
+        sections.chain(self.links.iter().copied())
     }
 
     /// Everything that is wrong with it.
@@ -185,22 +201,16 @@ impl Index {
         scale: f32,
         limit: usize,
         cancel: &Cancel,
-        mut passes: impl FnMut(u32) -> Result<bool>,
+        passes: impl FnMut(u32) -> Result<bool>,
     ) -> Result<Option<Vec<u32>>> {
-        let whole = self.whole().zip(self.sections.whole::<u32>(self.nodes));
-        let Some(((Whole { codes, .. }, _), nodes)) = whole else {
+        let Some(candidates) = self.candidates() else {
             return Ok(None);
         };
         let mut room = lock(&self.rooms).pop().unwrap_or_default();
-        let Room { probe, picked, .. } = &mut room;
+        let Room { probe, picker, .. } = &mut room;
         self.encoder.probe(values, scale, probe);
         let margin = self.about.curve.margin(probe.length());
-        picked.begin(limit, margin);
-        for rows in rows.chunks(Cancel::STRIDE as usize) {
-            cancel.check()?;
-            picked.add(&codes, probe, rows, nodes, &mut passes)?;
-        }
-        let near = picked.near();
+        let near = picker.pick(&candidates, probe, (limit, margin), rows, cancel, passes)?;
         lock(&self.rooms).push(room);
         Ok(Some(near))
     }
@@ -247,19 +257,36 @@ impl Index {
 
     /// All of it in place, once it was checked.
     pub(super) fn whole(&self) -> Option<(Whole<'_>, &[u32])> {
-        let codes = Codes {
-            metric: self.about.metric,
-            dimensions: self.about.dimensions as usize,
-            bytes: self.sections.whole(self.codes)?,
-            factors: self.sections.whole(self.factors)?,
-        };
         let mut links = [&[][..]; MAX_LEVELS];
         for (links, section) in links.iter_mut().zip(&self.links) {
             *links = self.sections.whole(*section)?;
         }
         let links = links.into_iter().take(self.links.len());
-        let whole = Whole::new(codes, self.about.params(), links);
+        let whole = Whole::new(self.whole_codes()?, self.about.params(), links);
         Some((whole, self.sections.whole(self.rows)?))
+    }
+
+    fn whole_codes(&self) -> Option<Codes<'_>> {
+        Some(Codes {
+            metric: self.about.metric,
+            dimensions: self.about.dimensions as usize,
+            bytes: self.sections.whole(self.codes)?,
+            factors: self.sections.whole(self.factors)?,
+        })
+    }
+
+    /// What rows are picked from, once it was checked.
+    fn candidates(&self) -> Option<Candidates<'_>> {
+        let cells = match self.bits {
+            Some(bits) => Some(self.sections.whole(bits)?),
+            None => None,
+        };
+        let dimensions = self.about.dimensions as usize;
+        Some(Candidates {
+            codes: self.whole_codes()?,
+            bits: cells.map(|cells| Bits { dimensions, cells }),
+            nodes: self.sections.whole(self.nodes)?,
+        })
     }
 }
 

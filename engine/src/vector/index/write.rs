@@ -6,7 +6,7 @@ use crate::{
     container::Output,
     error::{Error, Result},
     vector::{
-        VectorSource,
+        VectorSource, bits,
         codes::{Codes, Encoder, Factors},
         curve::{self, Curve},
         hnsw::{Graph, MAX_NODES, NONE, Params, Whole, build, plan},
@@ -106,6 +106,21 @@ impl Parts {
         })
     }
 
+    /// The cells of the rows at these places.
+    fn bits(&self, places: &[u32], source: &dyn VectorSource) -> Result<Vec<u64>> {
+        let Encoder { metric, center, .. } = &self.encoder;
+        let width = bits::words(center.len());
+        let mut cells = vec![0; places.len() * width];
+        let rows = cells.par_chunks_mut(width).zip(places);
+        rows.try_for_each_init(Vec::new, |rest, (cell, place)| {
+            let (values, scale) = source.vector(*place)?;
+            self.encoder.subtract(1.0, values, scale, rest);
+            bits::encode(*metric, center, rest, cell);
+            Ok::<_, Error>(())
+        })?;
+        Ok(cells)
+    }
+
     fn write(
         self,
         mut output: Output<'_, Kind>,
@@ -123,6 +138,12 @@ impl Parts {
         output.put(&self.codes)?;
         output.begin(Kind::Factors, 0)?;
         output.put(bytemuck::cast_slice(&self.factors))?;
+        if bits::serve(subject.metric) {
+            output.begin(Kind::Bits, 0)?;
+            for places in self.places.chunks(AT_ONCE) {
+                output.put(bytemuck::cast_slice(&self.bits(places, source)?))?;
+            }
+        }
         for (level, links) in (0..).zip(&self.graph.links) {
             output.begin(Kind::Links, level)?;
             output.put(bytemuck::cast_slice(links))?;
@@ -144,6 +165,9 @@ impl Parts {
         output.finish(rows.len() as u32, about)
     }
 }
+
+/// So many rows have their bits written at once.
+const AT_ONCE: usize = 4_096;
 
 /// The node of each row.
 fn nodes_of(rows: &[u32]) -> Vec<u32> {

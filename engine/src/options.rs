@@ -154,6 +154,8 @@ pub struct Limits {
     pub hits: usize,
     /// The `ef` of a query. Default: 10,000.
     pub ef: usize,
+    /// Queries in one [`search_many`](crate::Collection::search_many). Default: 10,000.
+    pub queries: usize,
     /// Conditions in a filter, its `and`, `or` and `not` counted. Default: 1,024.
     pub filter_conditions: usize,
 }
@@ -168,6 +170,7 @@ impl Default for Limits {
             payload_bytes: 1 << 20,
             hits: 10_000,
             ef: 10_000,
+            queries: 10_000,
             filter_conditions: 1_024,
         }
     }

@@ -76,6 +76,10 @@ impl Indexes {
     pub(crate) fn remove(&self, number: u32) {
         lock(&self.0).remove(&number);
     }
+
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
 }
 
 impl OpenSegment {
@@ -141,10 +145,12 @@ impl View {
         self.live
     }
 
-    /// The number of segments among its parts.
-    pub(crate) fn segments(&self) -> usize {
-        let stored = |part: &&Part| matches!(part, Part::Stored(_));
-        self.parts.iter().filter(stored).count()
+    /// The segments among its parts.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &Arc<OpenSegment>> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Memory(_) => None,
+            Part::Stored(stored) => Some(&stored.segment),
+        })
     }
 
     /// All of its parts; an error when there is one that cannot be read.

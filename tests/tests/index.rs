@@ -2,7 +2,8 @@
 //! whatever becomes of them.
 
 use amphora::{
-    Collection, Database, Field, Hit, Metric, Options, Point, Query, Schema, Vector, field,
+    Collection, Database, ErrorKind, Field, Hit, Metric, Options, Point, Query, Schema, Vector,
+    field,
     vfs::{MemoryVfs, Vfs},
 };
 use amphora_tests::{
@@ -16,6 +17,7 @@ use std::{
     fs, io,
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 const DIMENSIONS: usize = 24;
@@ -357,4 +359,41 @@ fn an_index_that_cannot_be_built_holds_up_nothing() {
         assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
         db.close().wait().expect("closed");
     }
+}
+
+#[test]
+fn many_searches_at_once_answer_as_one_by_one() {
+    let Indexed {
+        directory: _directory,
+        db,
+        docs,
+        mut random,
+    } = Indexed::of(3_000, Metric::Cosine);
+    let queries: Vec<Query> = (0..300)
+        .map(|number| {
+            let query = Query::nearest("v", vector(&mut random)).limit(1 + number % 20);
+            match number % 3 {
+                0 => query,
+                1 => query.filter(field("n").below(number as i64)),
+                _ => query.exact(),
+            }
+        })
+        .collect();
+    let one_by_one: Vec<Vec<Hit>> = queries
+        .iter()
+        .map(|query| docs.search(query.clone()).wait().expect("hits"))
+        .collect();
+    let waited = docs.search_many(queries.clone()).wait();
+    assert_eq!(waited.expect("hits"), one_by_one);
+    let awaited = pollster::block_on(docs.search_many(queries.clone()));
+    assert_eq!(awaited.expect("hits"), one_by_one);
+
+    let mut wrong = queries.clone();
+    wrong[42] = Query::nearest("w", vec![1.0; DIMENSIONS]);
+    let error = docs.search_many(wrong).wait().expect_err("no such vector");
+    assert!(error.to_string().contains("query 42"), "{error}");
+    let op = docs.search_many(queries);
+    let error = op.timeout(Duration::ZERO).wait().expect_err("no time");
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    db.close().wait().expect("closed");
 }

@@ -33,6 +33,7 @@ mod reader;
 mod verify;
 mod store;
 mod apply;
+mod many;
 
 pub(crate) use committer::Committer;
 pub use edit::{Batch, Edit, Selection};

@@ -5,6 +5,7 @@
 //! so that the last handle may be dropped anywhere.
 
 use super::{
+    index,
     state::{Damage, State},
     verify::{self, Verification},
     write::{Applied, Request, Write},
@@ -55,6 +56,11 @@ pub struct Stats {
     pub memtable_bytes: u64,
     /// Segments of all collections.
     pub segments: usize,
+    /// Indexes over the vectors of segments.
+    pub indexes: usize,
+    /// Indexes that are still to be built, the one included that is being built: until then the
+    /// vectors are compared one by one.
+    pub wanting_indexes: usize,
     /// What was found damaged when the database was opened, or by a merge.
     pub damaged: Vec<Damage>,
     /// Whether a flush or a merge is under way.
@@ -157,6 +163,14 @@ impl Store {
         let damaged = self.state.damage();
         let names = self.state.names();
         let collections = || names.collections.values().map(|c| c.view());
+        let (mut indexes, mut wanting_indexes) = (0, 0);
+        for view in collections() {
+            for segment in view.segments() {
+                let least = self.options.index_from;
+                indexes += segment.indexes.len();
+                wanting_indexes += index::wanting(segment, view.shape(), least).len();
+            }
+        }
         Stats {
             collections: names.collections.len(),
             points: collections().filter_map(|view| view.live()).sum(),
@@ -166,7 +180,9 @@ impl Store {
             refused_writes: counts.refused.load(Ordering::Relaxed),
             log_bytes: self.state.log_end().end,
             memtable_bytes: counts.memory.load(Ordering::Relaxed),
-            segments: collections().map(|view| view.segments()).sum(),
+            segments: collections().map(|view| view.segments().count()).sum(),
+            indexes,
+            wanting_indexes,
             damaged,
             upkeep: counts.upkeep.load(Ordering::Relaxed),
             pools: self.lanes.stats(),

@@ -7,7 +7,9 @@
 
 mod feed;
 mod task;
+mod each;
 
+pub(crate) use each::each;
 pub use feed::{Feed, IntoIter};
 
 use crate::{

@@ -253,6 +253,11 @@ impl Entrance {
         self.0.counts.refused.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        self.0.threads
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         self.0.name
     }

@@ -79,6 +79,7 @@ fn options() -> Options {
             batch_bytes: 256 << 10,
             payload_bytes: 64 << 10,
             hits: 100,
+            queries: 20,
             ef: 200,
             filter_conditions: 16,
         },

@@ -102,6 +102,21 @@ fn queries() {
             refused: |_, docs| refusal(|| docs.get_many(0u64..)),
             says: &["too many ids", "expected 1 to 1000"],
         },
+        Case {
+            name: "no queries",
+            refused: |_, docs| refusal(|| docs.search_many([])),
+            says: &["no queries", "expected 1 to 20"],
+        },
+        Case {
+            name: "queries without end",
+            refused: |_, docs| refusal(|| docs.search_many(std::iter::repeat_with(query))),
+            says: &["too many queries", "expected 1 to 20"],
+        },
+        Case {
+            name: "one of many queries",
+            refused: |_, docs| refusal(|| docs.search_many([query(), query().limit(0)])),
+            says: &["query 1", "limit"],
+        },
     ]);
 }
 

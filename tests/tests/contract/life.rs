@@ -76,9 +76,13 @@ pub(crate) async fn reopening(way: Way, path: PathBuf) {
             way.finish(docs.search(Query::nearest("dot", super::vector(1))))
                 .await,
         ),
+        kind(
+            way.finish(docs.search_many([Query::nearest("dot", super::vector(1))]))
+                .await,
+        ),
         kind(way.collect(docs.scroll()).await),
     ];
-    assert_eq!(closed, [ErrorKind::Closed; 13]);
+    assert_eq!(closed, [ErrorKind::Closed; 14]);
 
     // The closed handles are still there: they hold nothing that is in the way.
     let db = way.open(&path).await.unwrap();

@@ -16,6 +16,8 @@ pub(crate) async fn check(db: &Database) {
     every_poll(|_| docs.count(), unharmed).await;
     every_poll(|_| docs.count_matching(filter()), unharmed).await;
     every_poll(|_| docs.search(query()), unharmed).await;
+    let many = || (0..40).map(|_| query());
+    every_poll(|_| docs.search_many(many()), unharmed).await;
     // A feed is dropped between its pages too.
     every_poll(|_| docs.scroll().into_future(), first).await;
     every_poll(|_| docs.scroll_matching(filter()).collect::<Vec<_>>(), all).await;

@@ -3,10 +3,12 @@
 //! `cargo run --release -p amphora-benches -- NAME` prints one JSON object per figure and line.
 //! Machines are shared and noisy: read ratios, not absolute times.
 
+mod filtered;
 mod handoff;
 mod search;
 mod stall;
 mod storage;
+mod subject;
 
 use amphora_tests::sample;
 use std::{env, process::ExitCode};
@@ -14,7 +16,12 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 5] = [
+    (
+        "filtered",
+        "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
+        filtered::run,
+    ),
     (
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",

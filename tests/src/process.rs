@@ -1,8 +1,10 @@
-//! What this process takes: memory, maps, and the space of a directory.
+//! What this process takes: processor time, memory, maps, and the space of a directory.
 //!
 //! Where there is no `/proc` there is no number, and everything is 0.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::{
@@ -12,6 +14,13 @@ use std::{
     thread,
     time::Duration,
 };
+
+/// Seconds of processor time that all threads of the process have used.
+#[must_use]
+pub fn processor() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
 
 /// Bytes of resident memory.
 #[must_use]
@@ -40,6 +49,26 @@ pub fn maps_below(directory: &Path) -> usize {
     maps.lines()
         .filter(|line| line.contains(&directory))
         .count()
+}
+
+/// Resident bytes of each file below `directory` that is mapped, by its name.
+#[must_use]
+pub fn resident_below(directory: &Path) -> BTreeMap<String, u64> {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let directory = directory.display().to_string();
+    let mut resident = BTreeMap::new();
+    let mut current = None;
+    for line in maps.lines() {
+        if let Some(kilobytes) = line.strip_prefix("Rss:") {
+            let kilobytes = kilobytes.trim().trim_end_matches(" kB").parse::<u64>();
+            if let (Some(name), Ok(kilobytes)) = (current.take(), kilobytes) {
+                *resident.entry(name).or_default() += kilobytes * 1_024;
+            }
+        } else if let Some((_, file)) = line.split_once(&directory) {
+            current = Some(file.trim_start_matches('/').to_owned());
+        }
+    }
+    resident
 }
 
 /// What the files of a directory take.

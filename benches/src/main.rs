@@ -5,6 +5,7 @@
 
 mod filtered;
 mod handoff;
+mod renewal;
 mod search;
 mod stall;
 mod storage;
@@ -16,7 +17,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -26,6 +27,11 @@ const BENCHES: [Bench; 5] = [
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "renewal",
+        "what searches find after points were deleted or replaced, beside before",
+        renewal::run,
     ),
     (
         "search",

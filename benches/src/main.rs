@@ -4,7 +4,9 @@
 //! Machines are shared and noisy: read ratios, not absolute times.
 
 mod filtered;
+mod growth;
 mod handoff;
+mod mixed;
 mod renewal;
 mod search;
 mod stall;
@@ -17,16 +19,26 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 8] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
         filtered::run,
     ),
     (
+        "growth",
+        "the cost of a search and the size of an index, beside the number of points",
+        growth::run,
+    ),
+    (
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "mixed",
+        "how long a search takes while points are written, beside while they are not",
+        mixed::run,
     ),
     (
         "renewal",

@@ -24,7 +24,7 @@ const BATCH: usize = 1_000;
 pub(crate) struct Subject {
     pub(crate) db: Database,
     pub(crate) points: Collection,
-    pub(crate) directory: TempDir,
+    directory: TempDir,
 }
 
 impl Subject {
@@ -78,8 +78,10 @@ impl Subject {
         (processor() - before) * 1e6 / count as f64
     }
 
-    pub(crate) fn close(self) {
+    /// Closes it; what is left goes with the directory.
+    pub(crate) fn close(self) -> TempDir {
         self.db.close().wait().expect("it closes");
+        self.directory
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Matrix {
 
 impl Matrix {
     /// The rows in their order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
         self.values.chunks_exact(self.dimensions)
     }
 

@@ -5,7 +5,7 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::Path,
     sync::{
         Arc,
@@ -86,15 +86,27 @@ pub struct Size {
 /// When the directory cannot be read.
 #[must_use]
 pub fn directory_size(directory: &Path) -> Size {
+    let lengths = lengths_below(directory);
+    Size {
+        files: lengths.len() as u64,
+        bytes: lengths.values().sum(),
+    }
+}
+
+/// The lengths of the files of a directory, by their names.
+///
+/// # Panics
+/// When the directory cannot be read.
+#[must_use]
+pub fn lengths_below(directory: &Path) -> BTreeMap<String, u64> {
     let entries = fs::read_dir(directory).expect("a directory that can be read");
-    entries.fold(Size::default(), |size, entry| {
-        // One that was removed meanwhile takes nothing.
-        let len = entry.and_then(|entry| entry.metadata()).map(|it| it.len());
-        Size {
-            files: size.files + u64::from(len.is_ok()),
-            bytes: size.bytes + len.unwrap_or(0),
-        }
-    })
+    let length = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // One that was removed meanwhile is none.
+        Some((name, entry.metadata().ok()?.len()))
+    };
+    entries.filter_map(length).collect()
 }
 
 /// Watches how far something grows, from a thread of its own.

@@ -6,6 +6,13 @@
 mod filtered;
 mod growth;
 mod handoff;
+#[path = "../../engine/src/kernel/mod.rs"]
+#[expect(
+    dead_code,
+    reason = "the engine's own, which it shows to nobody; some are measured"
+)]
+mod kernel;
+mod kernels;
 mod mixed;
 mod renewal;
 mod search;
@@ -19,7 +26,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -34,6 +41,11 @@ const BENCHES: [Bench; 8] = [
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "kernels",
+        "distances of vectors, beside what the machine reads and multiplies at most",
+        kernels::run,
     ),
     (
         "mixed",

@@ -4,13 +4,17 @@
 //! The points are the passages of `books30k`, which are replaced again and again, in their order.
 //! One caller searches at intervals and waits for each answer; another writes, at a bounded rate or
 //! as quickly as it can, and waits as well. All sizes of pools and memory are the defaults.
+//!
+//! Beside the time that passes is the processor time of the thread that searches: the work of a
+//! search, without its waiting for a processor.
 
 use crate::subject::{K, LONG, Subject, VECTOR, schema};
 use amphora::{Options, Point, PoolOptions, Query};
 use amphora_tests::{
     data::{self, Matrix},
+    process::thread_processor,
     report::Figure,
-    sample::percentile,
+    sample::Samples,
 };
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -46,7 +50,9 @@ const WAYS: [(&str, Writing); 3] = [
 /// What was seen of one way.
 #[derive(Default)]
 struct Seen {
-    milliseconds: Vec<f64>,
+    /// Milliseconds.
+    wall: Samples,
+    cpu: Samples,
     /// Searches that began while the update lane worked.
     beside_update: usize,
     written: usize,
@@ -73,8 +79,9 @@ pub(crate) fn run(quick: bool, only: Option<&str>) {
             continue;
         }
         subject.optimize();
-        let mut seen = measure(&subject, &base, &queries, writing, duration);
-        seen.report(name, &mut idle);
+        let seen = measure(&subject, &base, &queries, writing, duration);
+        seen.report(name, idle.as_ref());
+        idle.get_or_insert(seen);
     }
     subject.close();
 }
@@ -100,17 +107,17 @@ fn search(subject: &Subject, queries: &Matrix, duration: Duration) -> Seen {
     let mut seen = Seen::default();
     let began = Instant::now();
     for values in queries.rows().cycle() {
-        if began.elapsed() >= duration && seen.milliseconds.len() >= LEAST {
+        if began.elapsed() >= duration && seen.wall.len() >= LEAST {
             break;
         }
         thread::sleep(PAUSE);
         let update = subject.db.stats().pools.update;
         seen.beside_update += usize::from(update.running > 0);
         let query = Query::nearest(VECTOR, values).limit(K);
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), thread_processor());
         subject.search(query);
-        seen.milliseconds
-            .push(started.elapsed().as_secs_f64() * 1e3);
+        seen.cpu.push((thread_processor() - before) * 1e3);
+        seen.wall.push(started.elapsed().as_secs_f64() * 1e3);
     }
     seen.seconds = began.elapsed().as_secs_f64();
     seen
@@ -139,24 +146,33 @@ fn point(base: &Matrix, row: usize) -> Point {
 }
 
 impl Seen {
-    /// The first that is reported is what the others are beside.
-    fn report(&mut self, name: &str, idle: &mut Option<[f64; 2]>) {
-        let n = self.milliseconds.len() as u64;
+    fn report(&self, name: &str, idle: Option<&Self>) {
+        let n = self.wall.len() as u64;
         let figure =
             |what: &str, value, unit| Figure::new(format!("mixed/{name}/{what}"), value, unit, n);
-        let [p50, p99] = [0.5, 0.99].map(|share| percentile(&mut self.milliseconds, share));
-        let Some([idle_p50, idle_p99]) = *idle else {
-            *idle = Some([p50, p99]);
-            figure("p50", p50, "ms").print();
-            figure("p99", p99, "ms").print();
-            return;
-        };
-        figure("p50", p50, "ms").against(idle_p50).print();
-        let p99 = figure("p99", p99, "ms").against(idle_p99);
-        p99.ratio_at_most(LONGER).print();
-        let beside = self.beside_update as f64 / n as f64;
-        figure("beside-the-update-lane", beside, "share").print();
-        let rate = self.written as f64 / self.seconds;
-        figure("upserts", rate, "1/s").print();
+        for (what, samples, idle) in [
+            ("wall", &self.wall, idle.map(|idle| &idle.wall)),
+            ("cpu", &self.cpu, idle.map(|idle| &idle.cpu)),
+        ] {
+            for (percent, share) in [("p50", 0.5), ("p99", 0.99)] {
+                let value = samples.percentile(share);
+                let figure = figure(&format!("{what}/{percent}"), value, "ms");
+                let Some(idle) = idle else {
+                    figure.print();
+                    continue;
+                };
+                let figure = figure.against(idle.percentile(share));
+                match (what, percent) {
+                    ("wall", "p99") => figure.ratio_at_most(LONGER).print(),
+                    _ => figure.print(),
+                };
+            }
+        }
+        if idle.is_some() {
+            let beside = self.beside_update as f64 / n as f64;
+            figure("beside-the-update-lane", beside, "share").print();
+            let rate = self.written as f64 / self.seconds;
+            figure("upserts", rate, "1/s").print();
+        }
     }
 }

@@ -18,7 +18,17 @@ use std::{
 /// Seconds of processor time that all threads of the process have used.
 #[must_use]
 pub fn processor() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    seconds(ClockId::ProcessCPUTime)
+}
+
+/// Seconds of processor time that this thread has used.
+#[must_use]
+pub fn thread_processor() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 

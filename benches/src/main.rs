@@ -9,6 +9,7 @@ mod handoff;
 #[path = "../../engine/src/kernel/mod.rs"]
 #[expect(
     dead_code,
+    unused_imports,
     reason = "the engine's own, which it shows to nobody; some are measured"
 )]
 mod kernel;

@@ -30,6 +30,8 @@ const READ: usize = 192 << 20;
 
 /// One pass over a table.
 type Pass = Box<dyn FnMut(&[u64])>;
+/// A kernel over the rows of these numbers.
+type RowsAt<Q, T, O> = fn(&[Q], &[T], &[u32], &mut [O]);
 
 pub(crate) fn run(quick: bool, only: Option<&str>) {
     let turns = if quick { 11 } else { 51 };
@@ -124,7 +126,7 @@ where
     })
 }
 
-fn pass_at<Q, T, O>(words: &[u64], query: &[Q], rows_at: fn(&[Q], &[T], &[u32], &mut [O])) -> Pass
+fn pass_at<Q, T, O>(words: &[u64], query: &[Q], rows_at: RowsAt<Q, T, O>) -> Pass
 where
     Q: Clone + 'static,
     T: AnyBitPattern,

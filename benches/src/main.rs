@@ -3,10 +3,23 @@
 //! `cargo run --release -p amphora-benches -- NAME` prints one JSON object per figure and line.
 //! Machines are shared and noisy: read ratios, not absolute times.
 
+mod filtered;
+mod growth;
 mod handoff;
+#[path = "../../engine/src/kernel/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the engine's own, which it shows to nobody; some are measured"
+)]
+mod kernel;
+mod kernels;
+mod mixed;
+mod renewal;
 mod search;
 mod stall;
 mod storage;
+mod subject;
 
 use amphora_tests::sample;
 use std::{env, process::ExitCode};
@@ -14,11 +27,36 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 9] = [
+    (
+        "filtered",
+        "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
+        filtered::run,
+    ),
+    (
+        "growth",
+        "the cost of a search and the size of an index, beside the number of points",
+        growth::run,
+    ),
     (
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "kernels",
+        "distances of vectors, beside what the machine reads and multiplies at most",
+        kernels::run,
+    ),
+    (
+        "mixed",
+        "how long a search takes while points are written, beside while they are not",
+        mixed::run,
+    ),
+    (
+        "renewal",
+        "what searches find after points were deleted or replaced, beside before",
+        renewal::run,
     ),
     (
         "search",

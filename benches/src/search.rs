@@ -1,24 +1,18 @@
 //! Search through the public interface on the 30,000 passages of `books30k`, payloads returned, by
 //! one caller: what it costs the processor at each recall, beside comparing every point.
 
-use crate::sample::{Samples, in_turns};
-use amphora::{
-    Collection, Database, Hit, Metric, Options, Point, PointId, PoolOptions, Query, Schema, Vector,
+use crate::{
+    sample::{Samples, in_turns},
+    subject::{K, Subject, VECTOR, building_fast, schema},
 };
+use amphora::{Point, Query};
 use amphora_tests::{
     data::{self, Matrix},
+    process::processor,
     report::Figure,
 };
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::{Value, json};
-use std::{
-    io::{BufRead, BufReader},
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-const VECTOR: &str = "embedding";
-const K: usize = 10;
-const LONG: Duration = Duration::from_secs(600);
 /// What recall by request is measured at.
 const RECALLS: [f32; 4] = [0.8, 0.9, 0.95, 0.99];
 const LADDER: [usize; 14] = [10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 104, 136, 176, 240];
@@ -26,7 +20,7 @@ const LADDER: [usize; 14] = [10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 104, 136, 1
 const EXACT: usize = 100;
 
 struct Books {
-    docs: Collection,
+    subject: Subject,
     queries: Matrix,
     /// For each query its nearest passages.
     nearest: Vec<Vec<u32>>,
@@ -53,37 +47,29 @@ pub(crate) fn run(quick: bool, only: Option<&str>) {
     else {
         return;
     };
-    let Some(payloads) = payloads() else { return };
-    let directory = tempfile::tempdir().expect("a directory");
-    let options = Options {
-        pools: Some(PoolOptions {
-            update_threads: 2,
-            ..PoolOptions::default()
-        }),
-        ..Options::default()
+    let Some(payloads) = data::book_payloads() else {
+        return;
     };
-    let db = Database::builder(directory.path()).options(options);
-    let db = db.open().wait().expect("it opens");
-    let schema = Schema::new().vector(VECTOR, Vector::new(base.dimensions as u32, Metric::Cosine));
-    let docs = db
-        .create_collection("books", schema)
-        .wait()
-        .expect("it is new");
+    let subject = Subject::new(schema(base.dimensions), building_fast());
+    let rows = (0u64..).zip(base.rows().zip(payloads));
+    let points = rows
+        .map(|(row, (values, payload))| Point::new(row).vector(VECTOR, values).payload(payload));
+    let points: Vec<Point> = points.collect();
     let (wall, cpu) = (Instant::now(), processor());
-    fill(&docs, &base, &payloads);
-    db.optimize().timeout(LONG).wait().expect("it is indexed");
+    subject.fill(points.into_iter());
+    subject.optimize();
     let rows = base.rows().len() as u64;
     Figure::new("search/build/cpu", processor() - cpu, "s", rows).print();
     Figure::new("search/build/wall", wall.elapsed().as_secs_f64(), "s", rows).print();
     let books = Books {
-        docs,
+        subject,
         queries,
         nearest,
     };
     if only.is_none_or(|only| only == "books") {
         books.measure(quick);
     }
-    db.close().wait().expect("it closes");
+    books.subject.close();
 }
 
 impl Books {
@@ -132,7 +118,7 @@ impl Books {
     }
 
     fn query(&self, number: usize, way: Way) -> Query {
-        let values = self.queries.rows().nth(number).expect("a query");
+        let values = self.queries.row(number);
         let query = Query::nearest(VECTOR, values).limit(K);
         match way {
             Way::Exact => query.exact(),
@@ -144,40 +130,32 @@ impl Books {
 
     fn recall(&self, way: Way) -> f64 {
         let count = self.count(way);
-        let found = (0..count).map(|number| {
-            let hits = self
-                .docs
-                .search(self.query(number, way))
-                .wait()
-                .expect("hits");
-            let nearest = &self.nearest[number][..K];
-            hits.iter().filter(|hit| is_one_of(hit, nearest)).count()
-        });
-        found.sum::<usize>() as f64 / (count * K) as f64
+        let queries = (0..count).map(|number| self.query(number, way));
+        self.subject.recall(queries, &self.nearest[..count])
     }
 
     /// Microseconds for a search, of processor time unless the way says otherwise.
     fn cost(&self, way: Way) -> f64 {
         let count = self.count(way);
-        let queries: Vec<Query> = (0..count).map(|number| self.query(number, way)).collect();
-        let (before, started) = (processor(), Instant::now());
+        let queries = (0..count).map(|number| self.query(number, way));
+        if !matches!(way, Way::Wait(_) | Way::Await(_)) {
+            return self.subject.cost(queries);
+        }
+        let queries: Vec<Query> = queries.collect();
+        let started = Instant::now();
         if let Way::Await(_) = way {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             runtime.expect("a runtime").block_on(async {
                 for query in queries {
-                    self.docs.search(query).await.expect("hits");
+                    self.subject.points.search(query).await.expect("hits");
                 }
             });
         } else {
             for query in queries {
-                self.docs.search(query).wait().expect("hits");
+                self.subject.search(query);
             }
         }
-        let seconds = match way {
-            Way::Wait(_) | Way::Await(_) => started.elapsed().as_secs_f64(),
-            _ => processor() - before,
-        };
-        seconds * 1e6 / count as f64
+        started.elapsed().as_secs_f64() * 1e6 / count as f64
     }
 
     fn count(&self, way: Way) -> usize {
@@ -186,39 +164,4 @@ impl Books {
             _ => self.nearest.len(),
         }
     }
-}
-
-fn is_one_of(hit: &Hit, rows: &[u32]) -> bool {
-    matches!(hit.id, PointId::Number(row) if rows.contains(&(row as u32)))
-}
-
-fn fill(docs: &Collection, base: &Matrix, payloads: &[Value]) {
-    let points = (0u64..)
-        .zip(base.rows().zip(payloads))
-        .map(|(row, (values, payload))| {
-            Point::new(row)
-                .vector(VECTOR, values)
-                .payload(payload.clone())
-        });
-    let points: Vec<Point> = points.collect();
-    for batch in points.chunks(1_000) {
-        docs.upsert(batch.to_vec()).wait().expect("it is written");
-    }
-}
-
-/// What is known of each passage.
-fn payloads() -> Option<Vec<Value>> {
-    let bytes = data::read("books30k/passages.jsonl.zst")?;
-    let text = ruzstd::decoding::StreamingDecoder::new(&bytes[..]).expect("a zstd file");
-    let payload = |line: Result<String, _>| {
-        let passage: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
-        json!({ "text": passage["text"], "author": passage["author"], "pos": passage["pos"] })
-    };
-    Some(BufReader::new(text).lines().map(payload).collect())
-}
-
-/// Seconds of processor time that the process has used.
-fn processor() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

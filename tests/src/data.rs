@@ -4,8 +4,10 @@
 //! checkout is looked at. Whoever needs the data and does not find it says so and skips.
 
 use half::f16;
+use serde_json::{Value, json};
 use std::{
     env, fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -20,8 +22,17 @@ pub struct Matrix {
 
 impl Matrix {
     /// The rows in their order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
         self.values.chunks_exact(self.dimensions)
+    }
+
+    /// One row.
+    ///
+    /// # Panics
+    /// When there is none of this number.
+    #[must_use]
+    pub fn row(&self, number: usize) -> &[f32] {
+        &self.values[number * self.dimensions..][..self.dimensions]
     }
 }
 
@@ -62,6 +73,22 @@ pub fn book_neighbours() -> Option<Vec<Vec<u32>>> {
     let rows: Vec<i32> = array.into_vec().expect("int32 values");
     let rows: Vec<u32> = rows.into_iter().map(i32::cast_unsigned).collect();
     Some(rows.chunks_exact(each).map(<[u32]>::to_vec).collect())
+}
+
+/// What is known of each of the passages, likewise: its text, its author, and its place in the
+/// chapter.
+///
+/// # Panics
+/// When the file is there and is not what it should be.
+#[must_use]
+pub fn book_payloads() -> Option<Vec<Value>> {
+    let bytes = read("books30k/passages.jsonl.zst")?;
+    let text = ruzstd::decoding::StreamingDecoder::new(&bytes[..]).expect("a zstd file");
+    let payload = |line: Result<String, _>| {
+        let passage: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
+        json!({ "text": passage["text"], "author": passage["author"], "pos": passage["pos"] })
+    };
+    Some(BufReader::new(text).lines().map(payload).collect())
 }
 
 /// A file of the data; `None`, with a line on standard error, when it is not there.

@@ -1,6 +1,7 @@
 //! What the tests and benches of Amphora share: real data, runtimes, counters, figures.
 
 pub mod child;
+pub mod clustered;
 pub mod count;
 pub mod data;
 pub mod failing;
@@ -17,5 +18,7 @@ pub mod random;
 pub mod report;
 pub mod runtimes;
 pub mod sample;
+pub mod selective;
 pub mod settings;
+pub mod truth;
 pub mod workload;

@@ -1,9 +1,11 @@
-//! What this process takes: memory, maps, and the space of a directory.
+//! What this process takes: processor time, memory, maps, and the space of a directory.
 //!
 //! Where there is no `/proc` there is no number, and everything is 0.
 
+use rustix::time::{ClockId, clock_gettime};
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs, io,
     path::Path,
     sync::{
         Arc,
@@ -12,6 +14,23 @@ use std::{
     thread,
     time::Duration,
 };
+
+/// Seconds of processor time that all threads of the process have used.
+#[must_use]
+pub fn processor() -> f64 {
+    seconds(ClockId::ProcessCPUTime)
+}
+
+/// Seconds of processor time that this thread has used.
+#[must_use]
+pub fn thread_processor() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
+}
+
+fn seconds(clock: ClockId) -> f64 {
+    let time = clock_gettime(clock);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
 
 /// Bytes of resident memory.
 #[must_use]
@@ -42,6 +61,26 @@ pub fn maps_below(directory: &Path) -> usize {
         .count()
 }
 
+/// Resident bytes of each file below `directory` that is mapped, by its name.
+#[must_use]
+pub fn resident_below(directory: &Path) -> BTreeMap<String, u64> {
+    let maps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let directory = directory.display().to_string();
+    let mut resident = BTreeMap::new();
+    let mut current = None;
+    for line in maps.lines() {
+        if let Some(kilobytes) = line.strip_prefix("Rss:") {
+            let kilobytes = kilobytes.trim().trim_end_matches(" kB").parse::<u64>();
+            if let (Some(name), Ok(kilobytes)) = (current.take(), kilobytes) {
+                *resident.entry(name).or_default() += kilobytes * 1_024;
+            }
+        } else if let Some((_, file)) = line.split_once(&directory) {
+            current = Some(file.trim_start_matches('/').to_owned());
+        }
+    }
+    resident
+}
+
 /// What the files of a directory take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -57,15 +96,27 @@ pub struct Size {
 /// When the directory cannot be read.
 #[must_use]
 pub fn directory_size(directory: &Path) -> Size {
+    let lengths = lengths_below(directory);
+    Size {
+        files: lengths.len() as u64,
+        bytes: lengths.values().sum(),
+    }
+}
+
+/// The lengths of the files of a directory, by their names.
+///
+/// # Panics
+/// When the directory cannot be read.
+#[must_use]
+pub fn lengths_below(directory: &Path) -> BTreeMap<String, u64> {
     let entries = fs::read_dir(directory).expect("a directory that can be read");
-    entries.fold(Size::default(), |size, entry| {
-        // One that was removed meanwhile takes nothing.
-        let len = entry.and_then(|entry| entry.metadata()).map(|it| it.len());
-        Size {
-            files: size.files + u64::from(len.is_ok()),
-            bytes: size.bytes + len.unwrap_or(0),
-        }
-    })
+    let length = |entry: io::Result<fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // One that was removed meanwhile is none.
+        Some((name, entry.metadata().ok()?.len()))
+    };
+    entries.filter_map(length).collect()
 }
 
 /// Watches how far something grows, from a thread of its own.

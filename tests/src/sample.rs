@@ -63,6 +63,27 @@ impl Samples {
         median(&mut self.0.clone())
     }
 
+    /// The value at this share of the sorted samples.
+    ///
+    /// # Panics
+    /// Without samples.
+    #[must_use]
+    pub fn percentile(&self, share: f64) -> f64 {
+        percentile(&mut self.0.clone(), share)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How far the turns differ, to be read beside a figure's name.
     ///
     /// # Panics

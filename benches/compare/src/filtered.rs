@@ -1,12 +1,10 @@
-//! Search under filters: 100,000 clustered points, and integers that say which half, tenth,
-//! hundredth and thousandth of them a filter keeps.
+//! Search under filters that keep half to a thousandth of 100,000 points, at random or together.
 //!
-//! The integers are drawn at random, or they rank the points along one direction, so that what a
-//! filter keeps lies together and mostly far from the query. Amphora answers with its default
-//! settings, the others with one `ef`; recall and cost are read together.
+//! Amphora answers with its default settings, the others with one `ef`; recall and cost are read
+//! together.
 
 use crate::{
-    dataset::{Dataset, K, clustered, direction, dot, recall},
+    dataset::{Dataset, K},
     options::Options,
     peer::{self, Peer},
     protocol::{Below, Search},
@@ -17,26 +15,22 @@ use amphora_tests::{
     random::Random,
     report::Figure,
     sample::{Samples, shuffled},
+    selective::{Kept, POINTS, Selective},
+    truth::recall,
 };
-use serde_json::json;
 
-const POINTS: usize = 100_000;
-const DIMENSIONS: usize = 384;
 const EF: usize = 128;
 /// The least recall that counts as an answer.
 const ENOUGH: f64 = 0.98;
-/// One point in so many is kept.
-const SELECTIVITIES: [(&str, usize); 4] = [("50%", 2), ("10%", 10), ("1%", 100), ("0.1%", 1_000)];
-/// Fields with what their numbers go by.
-const FIELDS: [(&str, &str); 2] = [("random", "n"), ("correlated", "c")];
 
 pub(crate) fn run(options: &Options) -> usize {
     let queries = if options.quick { 200 } else { 1_000 };
     let rounds = if options.quick { 5 } else { 21 };
-    let (points, numbers) = points(queries);
+    let selective = Selective::new(queries);
+    let filters: Vec<Filter> = selective.filters(K).into_iter().map(Filter::new).collect();
+    let points = dataset(selective);
     let directory = tempfile::tempdir().expect("a directory");
     let files = points.write(directory.path()).expect("room on the disk");
-    let filters = filters(&points, &numbers);
     let databases = |system: &System| system.kind == Kind::Database;
     let (peers, mut skipped) = peer::start(options, databases, &files, directory.path());
     for peer in &peers {
@@ -44,7 +38,10 @@ pub(crate) fn run(options: &Options) -> usize {
         Figure::new(name("cpu"), peer.built.cpu, "s", 1).print();
         Figure::new(name("wall"), peer.built.wall, "s", 1).print();
     }
-    let mut entries: Vec<Entry> = peers.into_iter().map(Entry::new).collect();
+    let mut entries: Vec<Entry> = peers
+        .into_iter()
+        .map(|it| Entry::new(it, filters.len()))
+        .collect();
     skipped += in_rounds(&mut entries, rounds, |entry, random| {
         entry.round(&filters, queries, random)
     });
@@ -54,32 +51,14 @@ pub(crate) fn run(options: &Options) -> usize {
     skipped
 }
 
-/// The points, and for each of [`FIELDS`] the numbers of the rows.
-fn points(queries: usize) -> (Dataset, [Vec<u64>; FIELDS.len()]) {
-    let [base, queries] = clustered(DIMENSIONS, [POINTS, queries]);
-    let mut random = Random(1_847);
-    let along = direction(DIMENSIONS, &mut random);
-    let heights: Vec<f32> = base.rows().map(|row| dot(row, &along)).collect();
-    let mut ranked: Vec<usize> = (0..POINTS).collect();
-    ranked.sort_by(|a, b| heights[*a].total_cmp(&heights[*b]));
-    let numbers = [shuffled(POINTS, &mut random), ranked].map(|order| {
-        let mut numbers = vec![0; POINTS];
-        for (number, row) in (0..).zip(order) {
-            numbers[row] = number;
-        }
-        numbers
-    });
-    let payload = |row: usize| json!({ "n": numbers[0][row], "c": numbers[1][row] });
-    let points = Dataset {
-        base,
-        queries,
-        payloads: (0..POINTS).map(payload).collect(),
-        indexed: FIELDS
-            .iter()
-            .map(|(_, field)| (*field).to_owned())
-            .collect(),
-    };
-    (points, numbers)
+fn dataset(points: Selective) -> Dataset {
+    let payloads = (0..POINTS).map(|row| points.payload(row));
+    Dataset {
+        payloads: payloads.collect(),
+        indexed: Selective::fields().map(str::to_owned).collect(),
+        base: points.base,
+        queries: points.queries,
+    }
 }
 
 struct Filter {
@@ -88,22 +67,17 @@ struct Filter {
     truth: Vec<Vec<u32>>,
 }
 
-fn filters(points: &Dataset, numbers: &[Vec<u64>]) -> Vec<Filter> {
-    let mut filters = Vec::new();
-    for ((how, field), numbers) in FIELDS.iter().zip(numbers) {
-        for (share, one_in) in SELECTIVITIES {
-            let below = (POINTS / one_in) as u64;
-            filters.push(Filter {
-                name: format!("{how}/{share}"),
-                truth: points.nearest(|row| numbers[row] < below),
-                below: Below {
-                    field: (*field).to_owned(),
-                    below,
-                },
-            });
+impl Filter {
+    fn new(kept: Kept) -> Self {
+        Self {
+            name: kept.name,
+            below: Below {
+                field: kept.field.to_owned(),
+                below: kept.below,
+            },
+            truth: kept.truth,
         }
     }
-    filters
 }
 
 /// A database with what was measured of it, filter by filter.
@@ -114,8 +88,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(peer: Peer) -> Self {
-        let filters = FIELDS.len() * SELECTIVITIES.len();
+    fn new(peer: Peer, filters: usize) -> Self {
         Self {
             peer,
             cpu: vec![Samples::default(); filters],
@@ -139,7 +112,7 @@ impl Entry {
                 filter: Some(filter.below.clone()),
             })?;
             self.cpu[place].push(took.cpu * 1e6 / queries as f64);
-            self.recall[place] = recall(&took.rows, &filter.truth);
+            self.recall[place] = recall(&took.rows, &filter.truth, K);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! of what a query costs at exactly that recall.
 
 use crate::{
-    dataset::{Dataset, K, recall},
+    dataset::{Dataset, K},
     ladder::{LADDER, RECALLS, Rung, around, cost_at},
     options::Options,
     peer::{self, Peer},
@@ -19,6 +19,7 @@ use amphora_tests::{
     random::Random,
     report::Figure,
     sample::{Samples, shuffled},
+    truth::recall,
 };
 
 /// Queries that are answered before those that are measured, since another system ran before.
@@ -93,7 +94,7 @@ impl Entry {
         let mut rungs = Vec::new();
         for ef in LADDER {
             let took = peer.search(&search(ef, truth.len()))?;
-            let recall = recall(&took.rows, truth);
+            let recall = recall(&took.rows, truth, K);
             rungs.push(Rung { ef, recall });
             if recall >= RECALLS[RECALLS.len() - 1] {
                 break;

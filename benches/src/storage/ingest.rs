@@ -1,11 +1,10 @@
 //! Bulk ingest, durable at the end, beside one plain file with the same bytes and one sync.
 
-use super::{
-    open,
-    passages::{Passages, plain_bytes},
-    write_all,
+use super::passages::{Passages, plain_bytes};
+use crate::{
+    sample::in_turns,
+    subject::{open, write_all},
 };
-use crate::sample::in_turns;
 use amphora::{Options, Point};
 use amphora_tests::report::Figure;
 use std::{fs::File, io::Write, path::Path, time::Instant};

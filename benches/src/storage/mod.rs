@@ -10,10 +10,6 @@ mod passages;
 mod single;
 mod space;
 
-use amphora::{Collection, Database, Durability, Options, Point};
-use futures::{StreamExt, stream};
-use std::{path::Path, time::Duration};
-
 /// What a part is called and how it is run; `true` stands for fewer turns.
 type Part = (&'static str, fn(bool));
 
@@ -30,30 +26,4 @@ pub(crate) fn run(quick: bool, only: Option<&str>) {
             part(quick);
         }
     }
-}
-
-/// The deadline of what rewrites everything.
-const LONG: Duration = Duration::from_secs(600);
-/// How many batches [`write_all`] has under way.
-const AT_ONCE: usize = 4;
-
-fn open(path: &Path, options: Options) -> Database {
-    let builder = Database::builder(path).options(options);
-    builder.open().wait().expect("nothing prevents opening")
-}
-
-/// The quickest way to write many points: several batches under way, none waiting for the disk,
-/// and one flush at the end.
-fn write_all(
-    db: &Database,
-    collection: &Collection,
-    batches: impl IntoIterator<Item = Vec<Point>>,
-) {
-    let hasty = collection.with_durability(Durability::Os);
-    let writes = stream::iter(batches)
-        .map(|batch| hasty.upsert(batch))
-        .buffered(AT_ONCE)
-        .for_each(async |written| written.expect("nothing prevents writing"));
-    amphora::block_on(writes);
-    db.flush().wait().expect("nothing prevents syncing");
 }

@@ -1,8 +1,11 @@
 //! Opening a database of 10,000 points and one of 1,000,000: when all points are in segments, and
 //! as a writer leaves them, with the last ones in the log alone; and snapshots of both.
 
-use super::{open, passages::Passages, write_all};
-use crate::sample::in_turns;
+use super::passages::Passages;
+use crate::{
+    sample::in_turns,
+    subject::{LONG, open, write_all},
+};
 use amphora::{Database, Options};
 use amphora_tests::report::Figure;
 use std::{path::Path, time::Instant};
@@ -21,7 +24,7 @@ pub(super) fn run(quick: bool) {
     measure("open/as-left", opened, turns);
     for directory in &directories {
         let db = open(directory.path(), Options::default());
-        let optimized = db.optimize().timeout(super::LONG).wait();
+        let optimized = db.optimize().timeout(LONG).wait();
         optimized.expect("nothing prevents merging");
         db.close().wait().expect("it closes");
     }

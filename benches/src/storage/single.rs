@@ -4,11 +4,11 @@
 //! One caller and the plain file take turns, since a sync may take ten times as long a moment
 //! later: ten writes, one after another, or one, which finds the commit thread asleep.
 
-use super::{
-    open,
-    passages::{Passages, plain_bytes},
+use super::passages::{Passages, plain_bytes};
+use crate::{
+    sample::{Samples, in_turns},
+    subject::open,
 };
-use crate::sample::{Samples, in_turns};
 use amphora::{Collection, Database, Options, Point};
 use amphora_tests::report::Figure;
 use futures::{StreamExt, stream::FuturesUnordered};

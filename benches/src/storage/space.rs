@@ -1,6 +1,7 @@
 //! The space on disk once every id was written ten times and all is merged, beside once.
 
-use super::{LONG, open, passages::Passages, write_all};
+use super::passages::Passages;
+use crate::subject::{LONG, open, write_all};
 use amphora::Options;
 use amphora_tests::{process::directory_size, report::Figure};
 

@@ -4,9 +4,10 @@
 use super::{Data, Result, Served};
 use crate::protocol::{Build, Search};
 use amphora_blocking::amphora::{
-    Collection, Database, Durability, Field, Hit, Metric, Options, Point, PointId, Query, Schema,
-    Vector, field,
+    Collection, Database, Durability, Field, Hit, Metric, Options, Point, Query, Schema, Vector,
+    field,
 };
+use amphora_tests::truth;
 use std::time::Duration;
 
 const VECTOR: &str = "embedding";
@@ -63,11 +64,7 @@ impl Served for Amphora {
     }
 
     fn rows(hits: Vec<Hit>) -> Vec<i64> {
-        let row = |hit: Hit| match hit.id {
-            PointId::Number(row) => row as i64,
-            PointId::Uuid(_) | PointId::Text(_) => -1,
-        };
-        hits.into_iter().map(row).collect()
+        truth::rows(&hits)
     }
 }
 

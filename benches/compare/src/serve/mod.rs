@@ -12,7 +12,7 @@ use crate::{
     protocol::{Answer, Ask, Build, Files, Search, Took},
     systems::AMPHORA,
 };
-use rustix::time::{ClockId, clock_gettime};
+use amphora_tests::process::processor;
 use std::{
     error::Error,
     fs,
@@ -138,19 +138,14 @@ struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        let (wall, cpu) = (Instant::now(), cpu());
+        let (wall, cpu) = (Instant::now(), processor());
         Self { wall, cpu }
     }
 
     fn stop(self) -> Took {
-        let cpu = cpu() - self.cpu;
+        let cpu = processor() - self.cpu;
         let wall = self.wall.elapsed().as_secs_f64();
         let rows = Vec::new();
         Took { rows, wall, cpu }
     }
-}
-
-fn cpu() -> f64 {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -18,4 +18,5 @@ pub mod report;
 pub mod runtimes;
 pub mod sample;
 pub mod settings;
+pub mod stored;
 pub mod workload;

@@ -16,7 +16,7 @@ use crate::{
     point::{Point, Record},
     schema::{Field, Schema, quoted},
     shape::Shape,
-    vector::check_vector,
+    vector::accept_vector,
     wal::{Change, put_record, start_upsert},
 };
 use serde_json::Value;
@@ -175,9 +175,9 @@ pub(super) fn check_bytes(bytes: usize, limits: &Limits) -> Result<()> {
 fn record(point: Point, schema: &Schema) -> Result<Record> {
     point.id.check()?;
     let mut vectors = vec![None; schema.vectors.len()];
-    for (name, values) in point.vectors {
+    for (name, mut values) in point.vectors {
         let (place, vector) = schema.vector_named(&name)?;
-        check_vector(&name, vector, &values)?;
+        accept_vector(&name, vector, &mut values)?;
         if vectors[place].replace(values).is_some() {
             return Err(Error::invalid(format!(
                 "vector {} is given twice",

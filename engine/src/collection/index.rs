@@ -140,9 +140,10 @@ impl VectorSource for Vectors<'_> {
         self.rows.len() as u32
     }
 
-    fn vector(&self, place: u32) -> Result<(&[f32], f32)> {
+    fn vector<'a>(&'a self, place: u32, room: &'a mut Vec<f32>) -> Result<(&'a [f32], f32)> {
         let vector = self.segment.vector(self.row(place), self.number)?;
-        vector.ok_or_else(|| Error::invalid("a row has lost its vector"))
+        let (values, scale) = vector.ok_or_else(|| Error::invalid("a row has lost its vector"))?;
+        Ok((values.widened(room), scale))
     }
 
     fn row(&self, place: u32) -> u32 {

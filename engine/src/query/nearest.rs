@@ -17,7 +17,7 @@ use crate::{
     payload::Payload,
     schema::Metric,
     top_k::TopK,
-    vector::{Index, Wanted, scale, score},
+    vector::{Index, Values, Wanted, scale, score},
     view::{Part, Payloads, Stored, View},
 };
 
@@ -235,7 +235,7 @@ impl Search<'_> {
         })
     }
 
-    fn score(&self, found: (&[f32], f32)) -> f32 {
+    fn score(&self, found: (Values<'_>, f32)) -> f32 {
         score(self.query.metric, (&self.query.values, self.scale), found)
     }
 

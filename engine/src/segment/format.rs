@@ -12,6 +12,7 @@
 //! | 8, 9 | payload units, payloads | see `payloads.rs` |
 //! | 10 | expiries | u64 for each row, as in the log; if a row expires |
 //! | 11 | column | of a declared field, see `fields/format.rs` |
+//! | 12 | half vector | in place of 5: IEEE 754 binary16 by row, of the rows that have it |
 //!
 //! The number of a section is that of its vector, of a column its place in the directory, or else
 //! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
@@ -53,6 +54,7 @@ pub(super) enum Kind {
     Payloads = 9,
     Expiries = 10,
     Column = 11,
+    HalfVector = 12,
 }
 
 impl SectionKind for Kind {
@@ -71,6 +73,7 @@ impl SectionKind for Kind {
         Self::Payloads,
         Self::Expiries,
         Self::Column,
+        Self::HalfVector,
     ];
 
     fn code(self) -> u32 {

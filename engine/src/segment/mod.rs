@@ -37,7 +37,8 @@ mod tests {
         expiry::Expiry,
         id::PointId,
         payload::Payload,
-        schema::Field,
+        schema::{Datatype, Field},
+        vector::{OwnedValues, Values},
         vfs::{MemoryVfs, Vfs},
     };
     use proptest::prelude::*;
@@ -49,7 +50,11 @@ mod tests {
     };
 
     const NAME: &str = "segment-1";
-    const SHAPES: [VectorShape; 3] = [shape(0, 3), shape(4, 1), shape(7, 5)];
+    const SHAPES: [VectorShape; 3] = [
+        shape(0, 3, Datatype::Float32),
+        shape(4, 1, Datatype::Float32),
+        shape(7, 5, Datatype::Float16),
+    ];
 
     /// `b` holds what it should not, and `none` nothing.
     const FIELDS: [(&str, Field); 6] = [
@@ -61,8 +66,21 @@ mod tests {
         ("text", Field::Keyword),
     ];
 
-    const fn shape(number: u32, dimensions: u32) -> VectorShape {
-        VectorShape { number, dimensions }
+    const fn shape(number: u32, dimensions: u32, datatype: Datatype) -> VectorShape {
+        VectorShape {
+            number,
+            dimensions,
+            datatype,
+        }
+    }
+
+    /// Vectors by their numbers, each with its scale.
+    type Vectors = BTreeMap<u32, (OwnedValues, f32)>;
+
+    fn insert(vectors: &mut Vectors, number: u32, values: Vec<f32>, scale: f32) {
+        let shape = SHAPES.iter().find(|shape| shape.number == number).unwrap();
+        let values = OwnedValues::new(values, shape.datatype);
+        vectors.insert(number, (values, scale));
     }
 
     /// What a segment is made from, and compared with.
@@ -72,7 +90,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Row {
         id: PointId,
-        vectors: BTreeMap<u32, (Vec<f32>, f32)>,
+        vectors: Vectors,
         payload: Payload,
         expiry: Expiry,
     }
@@ -86,9 +104,9 @@ mod tests {
             Ok(self.0[row as usize].id.clone())
         }
 
-        fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+        fn vector(&mut self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>> {
             let vector = self.0[row as usize].vectors.get(&number);
-            Ok(vector.map(|(values, scale)| (&values[..], *scale)))
+            Ok(vector.map(|(values, scale)| (values.view(), *scale)))
         }
 
         fn expiry(&mut self, row: u32) -> Result<Expiry> {
@@ -154,7 +172,7 @@ mod tests {
             all &= right(payloads.payload(row), &expected.payload);
             for number in [0, 4, 7, 8] {
                 let vector = expected.vectors.get(&number);
-                let vector = vector.map(|(values, scale)| (&values[..], *scale));
+                let vector = vector.map(|(values, scale)| (values.view(), *scale));
                 all &= right(segment.vector(row, number), &vector);
             }
         }
@@ -198,13 +216,14 @@ mod tests {
 
     fn scans_right(segment: &Segment, model: &Model, number: u32, range: Range<u32>) -> bool {
         let mut found = Vec::new();
-        let mut visit = |row: u32, values: &[f32], scale| found.push((row, values.to_vec(), scale));
+        let mut visit =
+            |row: u32, values: Values<'_>, scale| found.push((row, values.to_vec(), scale));
         let scanned = segment.scan(number, range.clone(), &mut visit);
         let rows = (0..).zip(&model.0).filter(|(row, _)| range.contains(row));
         let expected: Vec<_> = rows
             .filter_map(|(row, expected)| {
-                let (values, scale) = expected.vectors.get(&number)?.clone();
-                Some((row, values, scale))
+                let (values, scale) = expected.vectors.get(&number)?;
+                Some((row, values.view().to_vec(), *scale))
             })
             .collect();
         assert!(expected.starts_with(&found), "what is visited is right");
@@ -234,15 +253,16 @@ mod tests {
         })
     }
 
-    fn any_vectors() -> impl Strategy<Value = BTreeMap<u32, (Vec<f32>, f32)>> {
+    fn any_vectors() -> impl Strategy<Value = Vectors> {
         // The first is always there, the last rarely, the scale of the second always 1.
         (-1e3f32..1e3, any::<bool>(), 0u8..20).prop_map(|(x, second, third)| {
-            let mut vectors = BTreeMap::from([(0, (vec![x, -x, 1.0], x + 1e4))]);
+            let mut vectors = Vectors::new();
+            insert(&mut vectors, 0, vec![x, -x, 1.0], x + 1e4);
             if second {
-                vectors.insert(4, (vec![x], 1.0));
+                insert(&mut vectors, 4, vec![x], 1.0);
             }
             if third == 0 {
-                vectors.insert(7, (vec![x, 0.0, x, -0.0, x], 0.5));
+                insert(&mut vectors, 7, vec![x, 0.0, x, -0.0, x], 0.5);
             }
             vectors
         })
@@ -274,9 +294,13 @@ mod tests {
                 _ => PointId::from(number * 7),
             };
             let x = number as f32;
-            let mut vectors = BTreeMap::from([(0, (vec![x, 1.0, 2.0], 0.5))]);
+            let mut vectors = Vectors::new();
+            insert(&mut vectors, 0, vec![x, 1.0, 2.0], 0.5);
             if number.is_multiple_of(2) {
-                vectors.insert(4, (vec![x], 1.0));
+                insert(&mut vectors, 4, vec![x], 1.0);
+            }
+            if number.is_multiple_of(3) {
+                insert(&mut vectors, 7, vec![x; 5], 1.0);
             }
             let payload = match number {
                 3 => json!({}),
@@ -343,7 +367,7 @@ mod tests {
             prop_assert!(segment.verify(&Cancel::default()).unwrap().is_empty());
             for shape in SHAPES {
                 let has = model.0.iter().any(|row| row.vectors.contains_key(&shape.number));
-                prop_assert_eq!(segment.dimensions(shape.number), has.then_some(shape.dimensions));
+                prop_assert_eq!(segment.shape(shape.number), has.then_some(shape));
             }
             let last = segment.rows();
             prop_assert_eq!(segment.id(last).unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -375,11 +399,16 @@ mod tests {
     fn rows_around_the_borders_of_chunks_are_read() {
         let per_chunk = (16 << 10) / 8;
         for rows in [0, 1, per_chunk - 1, per_chunk, per_chunk + 1, 3 * per_chunk] {
-            let row = |number: u64| Row {
-                id: PointId::from(number << 40),
-                vectors: BTreeMap::from([(7, (vec![number as f32; 5], 1.0))]),
-                payload: json!({ "number": number }).into(),
-                expiry: Expiry::NEVER,
+            let row = |number: u64| {
+                let mut vectors = Vectors::new();
+                insert(&mut vectors, 0, vec![number as f32; 3], 1.0);
+                insert(&mut vectors, 7, vec![number as f32; 5], 1.0);
+                Row {
+                    id: PointId::from(number << 40),
+                    vectors,
+                    payload: json!({ "number": number }).into(),
+                    expiry: Expiry::NEVER,
+                }
             };
             let model = Model((0..rows).map(row).collect());
             let (vfs, _) = build(&model);
@@ -454,6 +483,9 @@ mod tests {
         assert!(vectors(&|v| v[0].dimensions = 0));
         assert!(vectors(&|v| v[0].dimensions = u32::MAX));
         assert!(vectors(&|v| v[0].count -= 1));
+        // Half of what numbers of 32 bits would take.
+        assert!(vectors(&|v| v[2].dimensions *= 2));
+        assert!(vectors(&|v| v[2].count += 1));
         assert!(vectors(&|v| v[1].count = 0));
         assert!(vectors(&|v| v[1].number = v[0].number));
         assert!(vectors(&|v| v[1].number = 99));
@@ -504,8 +536,11 @@ mod tests {
         let mut twice = small(true);
         twice.0[8].id = twice.0[1].id.clone();
         let mut wide = small(true);
-        wide.0[3].vectors.insert(4, (vec![1.0; 2], 1.0));
-        for mut flawed in [twice, wide] {
+        insert(&mut wide.0[3].vectors, 4, vec![1.0; 2], 1.0);
+        let mut halves = small(true);
+        let values = OwnedValues::new(vec![1.0], Datatype::Float16);
+        halves.0[3].vectors.insert(4, (values, 1.0));
+        for mut flawed in [twice, wide, halves] {
             let error = write_to(&vfs, &mut flawed, &Cancel::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         }

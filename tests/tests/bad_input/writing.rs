@@ -66,9 +66,24 @@ fn vectors() {
             says: &["expected at least"],
         },
         Case {
+            name: "too large for 16 bits",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[1.0, 65_505.0, 0.0])])),
+            says: &["\"half\"", "dimension 1 is 65505", "at most 65504"],
+        },
+        Case {
+            name: "not a number of 16 bits",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[0.0, 1.0, f32::NAN])])),
+            says: &["dimension 2 is NaN", "at most 65504"],
+        },
+        Case {
+            name: "zero under cosine once it is rounded",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[1e-8; 3])])),
+            says: &["rounded to 16 bits", "zero vector"],
+        },
+        Case {
             name: "unknown",
             refused: |_, docs| refusal(|| docs.upsert([with("dott", &[1.0; 3])])),
-            says: &["no vector \"dott\"", "\"cosine\", \"dot\""],
+            says: &["no vector \"dott\"", "\"cosine\", \"dot\", \"half\""],
         },
         Case {
             name: "given twice",

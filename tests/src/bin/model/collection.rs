@@ -6,7 +6,7 @@ use super::{
     step::{Alteration, Expected, Ranked, Ranking},
 };
 use amphora::{Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema};
-use amphora_tests::nearest;
+use amphora_tests::{nearest, stored::stored};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +39,10 @@ impl Collection {
     pub(crate) fn put(&mut self, point: &Point) {
         self.take(&point.id);
         let mut point = point.clone();
+        for (name, values) in &mut point.vectors {
+            let kept = stored(&self.schema.vectors[name], values);
+            *values = kept.expect("it fits");
+        }
         point.vectors.sort_by(|a, b| a.0.cmp(&b.0));
         let payload = point.payload.to_value();
         self.written += 1;
@@ -236,10 +240,8 @@ impl Collection {
         names.dedup();
         names.len() == point.vectors.len()
             && point.vectors.iter().all(|(name, values)| {
-                self.schema.vectors.get(name).is_some_and(|vector| {
-                    vector.dimensions as usize == values.len()
-                        && (vector.metric != Metric::Cosine || values.iter().any(|x| *x != 0.0))
-                })
+                let vector = self.schema.vectors.get(name);
+                vector.is_some_and(|vector| stored(vector, values).is_some())
             })
             && self.fits_payload(&point.payload)
     }

@@ -7,7 +7,7 @@ use super::{
     model::{Model, STALE},
     step::{FEEDS, NAMES, SNAPSHOTS, Step, Way, Write},
 };
-use amphora::{Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
+use amphora::{Datatype, Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
 use amphora_tests::random::Random;
 use serde_json::{Map, Value, json};
 
@@ -141,7 +141,8 @@ pub(crate) fn vector(random: &mut Random) -> Vector {
         Metric::Manhattan,
     ];
     let dimensions = *pick(random, &[1, 2, 3, 4, 7, 16, 17, 33]);
-    Vector::new(dimensions, *pick(random, &metrics))
+    let datatype = *pick(random, &[Datatype::Float32, Datatype::Float16]);
+    Vector::new(dimensions, *pick(random, &metrics)).datatype(datatype)
 }
 
 fn schema(random: &mut Random) -> Schema {
@@ -236,7 +237,7 @@ pub(crate) fn point(random: &mut Random, model: &Model, name: usize) -> Point {
     }
     for (name, vector) in &collection.schema.vectors {
         if random.below(5) > 0 {
-            let values = values(random, vector.dimensions as usize);
+            let values = values(random, vector.dimensions as usize, largest(vector));
             point.vectors.push((name.clone(), values));
         }
     }
@@ -252,9 +253,10 @@ pub(crate) fn point(random: &mut Random, model: &Model, name: usize) -> Point {
             }
         }
         3 => point = point.payload(json!({ "year": 1.5, "tag": 1, "weight": "x", "flag": 0 })),
-        4 => {
+        4 | 5 => {
+            let value = [0.0, 7e4][random.below(2) as usize];
             if let Some((_, values)) = point.vectors.first_mut() {
-                values.fill(0.0);
+                values.fill(value);
             }
         }
         _ => {}
@@ -267,13 +269,21 @@ pub(crate) fn expiry(random: &mut Random, model: &Model) -> u64 {
     model.clock - 2 + random.below(40)
 }
 
+/// How large numbers may be to be stored.
+fn largest(vector: &Vector) -> f32 {
+    match vector.datatype {
+        Datatype::Float16 => 6e4,
+        _ => 1e15,
+    }
+}
+
 /// Small integers, whose scores are exact and often equal, or any numbers.
-fn values(random: &mut Random, dimensions: usize) -> Vec<f32> {
+fn values(random: &mut Random, dimensions: usize, largest: f32) -> Vec<f32> {
     let sort = random.below(8);
     let mut values: Vec<f32> = (0..dimensions)
         .map(|_| match sort {
             0..4 => random.below(7) as f32 - 3.0,
-            4 => random.unit() * 1e15,
+            4 => random.unit() * largest,
             5 => random.unit() * 1e-3,
             _ => random.unit(),
         })
@@ -409,7 +419,7 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
     if random.below(200) == 0 {
         dimensions += 1;
     }
-    let mut query = Query::nearest(name, values(random, dimensions))
+    let mut query = Query::nearest(name, values(random, dimensions, 1e15))
         .limit(1 + random.below(20) as usize)
         .with_payload(random.below(2) == 0)
         .with_vectors(random.below(2) == 0);

@@ -39,6 +39,9 @@ pub struct Vector {
     /// How its numbers are stored.
     #[serde(default, skip_serializing_if = "Datatype::is_default")]
     pub datatype: Datatype,
+    /// Whether a point has a list of them: see [`Vector::multi`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub multi: bool,
     /// How the indexes over it are built.
     #[serde(default, skip_serializing_if = "Hnsw::is_default")]
     pub hnsw: Hnsw,
@@ -254,6 +257,8 @@ impl Vector {
     pub const MAX_DIMENSIONS: u32 = 65_535;
     /// The largest absolute value of a vector's numbers: with it, no score can overflow.
     pub const MAX_MAGNITUDE: f32 = 1e16;
+    /// The most vectors that a point, or a query, can have under one name.
+    pub const MAX_MULTI: usize = 4_096;
     /// The smallest Euclidean length of a vector under [`Metric::Cosine`].
     pub const MIN_COSINE_LENGTH: f32 = 1e-12;
 
@@ -264,6 +269,7 @@ impl Vector {
             dimensions,
             metric,
             datatype: Datatype::Float32,
+            multi: false,
             hnsw: Hnsw::DEFAULT,
         }
     }
@@ -272,6 +278,36 @@ impl Vector {
     #[must_use]
     pub const fn datatype(mut self, datatype: Datatype) -> Self {
         self.datatype = datatype;
+        self
+    }
+
+    /// Lets a point have a list of such vectors in place of one, up to [`Vector::MAX_MULTI`]: one for
+    /// each of its tokens, say. A query has several, too, and the score of a point is the sum over
+    /// them of the best score among the point's vectors: `MaxSim`, the late interaction of Khattab and
+    /// Zaharia (`ColBERT`, 2020).
+    ///
+    /// Points are compared one by one: there are no indexes over such vectors.
+    ///
+    /// ```
+    /// use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};
+    ///
+    /// let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let schema = Schema::new().vector("tokens", Vector::new(2, Metric::Dot).multi());
+    /// let docs = db.create_collection("docs", schema).wait()?;
+    /// docs.upsert([
+    ///     Point::new("both").multi_vector("tokens", [[1.0, 0.0], [0.0, 1.0]]),
+    ///     Point::new("east").multi_vector("tokens", [[1.0, 0.0]]),
+    /// ]).wait()?;
+    ///
+    /// let query = Query::nearest_multi("tokens", [[2.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
+    /// let hits = docs.search(query).wait()?;
+    /// assert_eq!(hits[0].id, "both".into());
+    /// assert_eq!([hits[0].score, hits[1].score], [4.0, 2.0]);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn multi(mut self) -> Self {
+        self.multi = true;
         self
     }
 
@@ -292,6 +328,11 @@ impl fmt::Display for Field {
             Self::Bool => "a boolean",
         })
     }
+}
+
+/// What serde asks of a field that is left out.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn check_count(what: &str, count: usize, most: usize) -> Result<()> {

@@ -84,6 +84,7 @@ pub(super) fn build(
         number,
         dimensions: vector.dimensions,
         datatype: vector.datatype,
+        multi: vector.multi,
     });
     let vectors: Vec<VectorShape> = vectors.collect();
     let name = segment_name(file);

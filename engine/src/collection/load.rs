@@ -21,7 +21,7 @@ use crate::{
     schema::{Vector, check_name},
     segment::{self, Deletes, Segment},
     shape::Shape,
-    vector::check_vector,
+    vector::check_stored,
     vfs::Vfs,
     view::OpenSegment,
     wal::{self, Change, Plan},
@@ -159,7 +159,7 @@ fn verify_points(table: &Table, cancel: &Cancel) -> Result<()> {
     for (name, number, vector) in table.shape.vectors() {
         for part in view.parts()? {
             part.vectors(number, cancel, |_, values, _| {
-                check_vector(name, vector, values.widened(&mut room))
+                check_stored(name, vector, values.widened(&mut room))
             })?;
         }
     }
@@ -376,7 +376,8 @@ pub(super) fn open_segment(
     let fits = |(_, number, vector): (&str, u32, &Vector)| {
         let shape = segment.shape(number);
         shape.is_none_or(|shape| {
-            (shape.dimensions, shape.datatype) == (vector.dimensions, vector.datatype)
+            (shape.dimensions, shape.datatype, shape.multi)
+                == (vector.dimensions, vector.datatype, vector.multi)
         })
     };
     if !shape.vectors().all(fits) {

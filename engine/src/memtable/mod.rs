@@ -330,12 +330,15 @@ fn cell(blocks: &[Arc<Block>], row: u32) -> Option<&Row> {
 impl StoredVector {
     fn new(values: Vec<f32>, vector: &Vector) -> Self {
         Self {
-            scale: scale(&values, vector.metric),
+            scale: match vector.multi {
+                true => 1.0,
+                false => scale(&values, vector.metric),
+            },
             values: OwnedValues::new(values, vector.datatype),
         }
     }
 
-    /// Its numbers, and what its dot product is scaled with.
+    /// Its numbers, and what its dot product is scaled with: 1 for a list of vectors.
     pub(crate) fn scaled(&self) -> (Values<'_>, f32) {
         (self.values.view(), self.scale)
     }

@@ -1,17 +1,19 @@
 //! The vectors of a segment's rows, read in place.
 //!
 //! Vectors of one name lie one after the other in the order of their rows, so that a scan is one
-//! pass over the file. Where some rows have none, a second section says which vector is a row's.
+//! pass over the file. Where some rows have none, a second section says which vector is a row's;
+//! where rows have lists of them, a third says where each list begins.
 
 use super::{
     format::{Kind, NO_PLACE, Output, Sections, VectorEntry},
+    lists::Lists,
     writer::{Source, VectorShape},
 };
 use crate::{
     container::SectionId,
     error::{Error, Result},
     schema::Datatype,
-    vector::Values,
+    vector::{Values, count_in},
 };
 use std::{ops::Range, slice::ChunksExact};
 
@@ -28,6 +30,8 @@ pub(super) struct Vectors {
     places: Option<SectionId>,
     /// Absent if every scale is 1.
     scales: Option<SectionId>,
+    /// Absent if no row has more than one.
+    lists: Option<Lists>,
 }
 
 impl Vectors {
@@ -41,13 +45,17 @@ impl Vectors {
                 (floats, Datatype::Float32)
             }
         };
+        let lists = Lists::open(sections, entry.number, entry.count)?;
         let shape = VectorShape {
             number: entry.number,
             dimensions: entry.dimensions,
             datatype,
+            multi: lists.is_some(),
         };
-        let bytes = count.checked_mul(shape.bytes() as u64);
-        sections.expect_len(values, bytes)?;
+        // How many vectors lists come to is known to who reads them.
+        if lists.is_none() {
+            sections.expect_len(values, count.checked_mul(shape.bytes() as u64))?;
+        }
         let places = if entry.count == sections.rows {
             None
         } else {
@@ -65,6 +73,7 @@ impl Vectors {
             values,
             places,
             scales,
+            lists,
         })
     }
 
@@ -79,20 +88,31 @@ impl Vectors {
         sections: &'a Sections,
         row: u32,
     ) -> Result<Option<(Values<'a>, f32)>> {
-        let place = match self.places {
-            None => row,
-            Some(places) => sections.value(places, row as usize)?,
-        };
+        let place = self.place(sections, row)?;
         if place == NO_PLACE {
             return Ok(None);
         }
         let place = place as usize;
-        let values = self.values(sections, place, 1)?;
+        let (first, count) = self.list(sections, place)?;
+        let values = self.values(sections, first, count)?;
         let scale = match self.scales {
             None => 1.0,
             Some(scales) => sections.value(scales, place)?,
         };
         Ok(Some((values, scale)))
+    }
+
+    fn place(&self, sections: &Sections, row: u32) -> Result<u32> {
+        match self.places {
+            None => Ok(row),
+            Some(places) => sections.value(places, row as usize),
+        }
+    }
+
+    /// The first vector of the row at a place, and how many it has.
+    fn list(&self, sections: &Sections, place: usize) -> Result<(usize, usize)> {
+        let lists = self.lists;
+        lists.map_or(Ok((place, 1)), |lists| lists.get(sections, place))
     }
 
     /// Visits those of `rows`, which exist, that have the vector, in their order.
@@ -102,6 +122,9 @@ impl Vectors {
         rows: Range<u32>,
         visit: &mut impl FnMut(u32, Values<'_>, f32),
     ) -> Result<()> {
+        if self.shape.multi {
+            return self.scan_lists(sections, rows, visit);
+        }
         let step = (SCAN_BYTES / self.shape.bytes()).max(1);
         for first in rows.clone().step_by(step) {
             let batch = first..rows.end.min(first.saturating_add(step as u32));
@@ -124,6 +147,21 @@ impl Vectors {
                         .zip(present)
                         .for_each(|((v, scale), (row, _))| visit(row, v, scale));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same of lists, one row at a time: they are long.
+    fn scan_lists(
+        &self,
+        sections: &Sections,
+        rows: Range<u32>,
+        visit: &mut impl FnMut(u32, Values<'_>, f32),
+    ) -> Result<()> {
+        for row in rows {
+            if let Some((values, scale)) = self.get(sections, row)? {
+                visit(row, values, scale);
             }
         }
         Ok(())
@@ -165,6 +203,12 @@ impl Vectors {
 
     /// Whether each vector belongs to exactly one row, and every number can be compared.
     pub(super) fn verify(&self, sections: &Sections) -> Result<()> {
+        if let Some(lists) = self.lists {
+            let places = (0..sections.rows).map(|row| self.place(sections, row));
+            let count = lists.verify(sections, places)?;
+            let bytes = count.checked_mul(self.shape.bytes());
+            sections.expect_len(self.values, bytes.map(|bytes| bytes as u64))?;
+        }
         let mut visited = 0;
         let mut flawed = None;
         self.scan(sections, 0..sections.rows, &mut |_, values, scale| {
@@ -175,7 +219,8 @@ impl Vectors {
             visited += 1;
         })?;
         if let Some(place) = flawed {
-            let at = place * self.shape.bytes();
+            let (first, _) = self.list(sections, place)?;
+            let at = first * self.shape.bytes();
             return Err(sections.corrupted(self.values, at, "a vector holds no finite numbers"));
         }
         if visited != self.count {
@@ -257,31 +302,38 @@ pub(super) fn write_vector(
     };
     let mut places = Vec::with_capacity(rows as usize);
     let mut scales = Vec::new();
+    let mut starts = vec![0u64];
     for row in 0..rows {
         output.check_at(row)?;
         let Some((values, scale)) = source.vector(row, shape.number)? else {
             places.push(NO_PLACE);
             continue;
         };
-        if (values.len(), values.datatype()) != (shape.dimensions as usize, shape.datatype) {
+        let found = count_in(values.len(), shape.dimensions, shape.multi);
+        let Some(found) = found.filter(|_| values.datatype() == shape.datatype) else {
             return Err(Error::invalid(format!(
-                "row {row} of a segment has {} dimensions of {:?}; expected {} of {:?}",
+                "row {row} of a segment has {} numbers of {:?}; expected {} of {:?}",
                 values.len(),
                 values.datatype(),
                 shape.dimensions,
                 shape.datatype
             )));
-        }
+        };
         if scales.is_empty() {
             output.begin(kind, shape.number)?;
         }
         places.push(scales.len() as u32);
         scales.push(scale);
+        starts.push(starts.last().copied().unwrap_or_default() + found as u64);
         output.put(values.bytes())?;
     }
     let count = scales.len() as u32;
     if count == 0 {
         return Ok(None);
+    }
+    if shape.multi {
+        output.begin(Kind::VectorStarts, shape.number)?;
+        output.put(bytemuck::cast_slice(&starts))?;
     }
     if count != rows {
         output.begin(Kind::VectorRows, shape.number)?;

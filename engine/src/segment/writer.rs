@@ -55,6 +55,8 @@ pub(crate) struct VectorShape {
     pub(crate) number: u32,
     pub(crate) dimensions: u32,
     pub(crate) datatype: Datatype,
+    /// Whether a row has a list of them, one after the other.
+    pub(crate) multi: bool,
 }
 
 /// What was written.

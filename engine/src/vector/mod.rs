@@ -1,13 +1,15 @@
 //! What a vector must be to be compared.
 //!
 //! The one place where vectors are checked, whether they are written or searched for, so that no
-//! score is ever infinite or undefined. `values` are the numbers as they are stored. Beside stands the index over the vectors of a segment:
+//! score is ever infinite or undefined. `values` are the numbers as they are stored, `multi` what
+//! points have several of. Beside stands the index over the vectors of a segment:
 //! `codes` stand for vectors, `hnsw` is a graph over codes, `curve` what it was found to be able
 //! to find, `index` the file of it all.
 
 #[cfg(test)]
 mod fixture;
 mod values;
+mod multi;
 mod codes;
 mod hnsw;
 mod curve;
@@ -15,6 +17,7 @@ mod index;
 
 pub(crate) use hnsw::Params;
 pub(crate) use index::{Index, Subject, Wanted, write};
+pub(crate) use multi::{MaxSim, accept_multi, check_is_multi, check_multi, count_in, most_of};
 pub(crate) use values::{OwnedValues, Values};
 
 use crate::{
@@ -48,6 +51,24 @@ pub(crate) fn check_vector(name: &str, vector: &Vector, values: &[f32]) -> Resul
         ));
     }
     Ok(())
+}
+
+/// Whether what is stored as the vector `name` can be compared.
+pub(crate) fn check_stored(name: &str, vector: &Vector, values: &[f32]) -> Result<()> {
+    if !vector.multi {
+        return check_vector(name, vector, values);
+    }
+    check_len(name, vector, values.len())?;
+    let mut vectors = values.chunks(vector.dimensions as usize);
+    vectors.try_for_each(|values| check_vector(name, vector, values))
+}
+
+/// Whether so many numbers can be stored as the vector `name`.
+pub(crate) fn check_len(name: &str, vector: &Vector, len: usize) -> Result<()> {
+    match count_in(len, vector.dimensions, vector.multi) {
+        Some(_) => Ok(()),
+        None => Err(wrong(name, format_args!("found {len} numbers"))),
+    }
 }
 
 /// Whether there are as many as the vector has dimensions, none larger than `most`.
@@ -103,11 +124,21 @@ pub(crate) fn score<'a>(
     (b, b_scale): (impl Into<Values<'a>>, f32),
 ) -> f32 {
     let b = b.into();
+    let compared = match metric {
+        Metric::Cosine | Metric::Dot => values::dot(a, b),
+        Metric::Euclidean => values::squared_l2(a, b),
+        Metric::Manhattan => values::l1(a, b),
+    };
+    score_of(metric, compared, a_scale, b_scale)
+}
+
+/// What a dot product, a squared distance or a sum of differences is worth.
+fn score_of(metric: Metric, compared: f32, a_scale: f32, b_scale: f32) -> f32 {
     match metric {
-        Metric::Cosine => (values::dot(a, b) * a_scale * b_scale).clamp(-1.0, 1.0),
-        Metric::Dot => values::dot(a, b),
-        Metric::Euclidean => -values::squared_l2(a, b).sqrt(),
-        Metric::Manhattan => -values::l1(a, b),
+        Metric::Cosine => (compared * a_scale * b_scale).clamp(-1.0, 1.0),
+        Metric::Dot => compared,
+        Metric::Euclidean => -compared.sqrt(),
+        Metric::Manhattan => -compared,
     }
 }
 

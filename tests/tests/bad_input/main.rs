@@ -90,6 +90,7 @@ fn schema() -> Schema {
     Schema::new()
         .vector("cosine", Vector::new(3, Metric::Cosine))
         .vector("dot", Vector::new(3, Metric::Dot))
+        .vector("list", Vector::new(2, Metric::Cosine).multi())
         .vector(
             "half",
             Vector::new(3, Metric::Cosine).datatype(Datatype::Float16),

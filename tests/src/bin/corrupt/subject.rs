@@ -53,7 +53,11 @@ impl Seen {
             let found = ids.iter().map(|id| collection.get(*id).wait());
             let hits = schema.vectors.iter().map(|(name, vector)| {
                 let values = vec![0.5; vector.dimensions as usize];
-                let query = Query::nearest(name, values).limit(200).with_vectors(true);
+                let query = match vector.multi {
+                    true => Query::nearest_multi(name, [values]),
+                    false => Query::nearest(name, values),
+                };
+                let query = query.limit(200).with_vectors(true);
                 collection.search(query.exact()).wait()
             });
             let problem = nearest::problem(&collection, &points.iter().collect::<Vec<_>>())?;
@@ -238,6 +242,7 @@ fn schema() -> Schema {
     Schema::new()
         .vector("a", Vector::new(6, Metric::Cosine).hnsw(hnsw))
         .vector("b", halves().hnsw(hnsw))
+        .vector("c", Vector::new(1, Metric::Dot).multi())
         .field("year", Field::Integer)
 }
 
@@ -262,6 +267,7 @@ fn point(number: u64, random: &mut Random) -> Point {
     Point::new(id(number))
         .vector("a", values(6))
         .vector("b", stored(&halves(), &values(3)).unwrap_or_default())
+        .multi_vector("c", [values(1), values(1)])
         .payload(json!({
             "year": 1840 + random.below(20),
             "title": format!("Chapter {}", random.below(1_000)),

@@ -136,7 +136,8 @@ impl PoolOptions {
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) before anything is written.
 ///
 /// Names are bounded by [`Schema::MAX_NAME_BYTES`](crate::Schema::MAX_NAME_BYTES), vectors by
-/// [`Vector::MAX_DIMENSIONS`](crate::Vector::MAX_DIMENSIONS), the nesting of payloads by
+/// [`Vector::MAX_DIMENSIONS`](crate::Vector::MAX_DIMENSIONS), lists of them by
+/// [`Vector::MAX_MULTI`](crate::Vector::MAX_MULTI), the nesting of payloads by
 /// [`Payload::MAX_DEPTH`](crate::Payload::MAX_DEPTH).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -23,6 +23,8 @@ pub struct Point {
     pub id: PointId,
     /// The vectors by name, each as long as the schema says.
     pub vectors: Vec<(String, Vec<f32>)>,
+    /// The lists of vectors by name: see [`Vector::multi`](crate::Vector::multi).
+    pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
     /// The JSON object.
     pub payload: Payload,
     /// When it ends by itself; never without. Kept in milliseconds.
@@ -35,6 +37,7 @@ impl Point {
         Self {
             id: id.into(),
             vectors: Vec::new(),
+            multi_vectors: Vec::new(),
             payload: Payload::default(),
             expires_at: None,
         }
@@ -44,6 +47,18 @@ impl Point {
     #[must_use]
     pub fn vector(mut self, name: impl Into<String>, values: impl Into<Vec<f32>>) -> Self {
         self.vectors.push((name.into(), values.into()));
+        self
+    }
+
+    /// Adds the list of vectors `name`.
+    #[must_use]
+    pub fn multi_vector<V: Into<Vec<f32>>>(
+        mut self,
+        name: impl Into<String>,
+        vectors: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let vectors = vectors.into_iter().map(Into::into).collect();
+        self.multi_vectors.push((name.into(), vectors));
         self
     }
 
@@ -63,7 +78,8 @@ impl Point {
     }
 }
 
-/// A point that was checked against its schema: its vectors by their place in it.
+/// A point that was checked against its schema: its vectors by their place in it. Those of a list
+/// lie one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) id: PointId,

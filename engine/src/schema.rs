@@ -36,9 +36,45 @@ pub struct Vector {
     pub dimensions: u32,
     /// How two of them are compared.
     pub metric: Metric,
+    /// How its numbers are stored.
+    #[serde(default, skip_serializing_if = "Datatype::is_default")]
+    pub datatype: Datatype,
+    /// Whether a point has a list of them: see [`Vector::multi`].
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub multi: bool,
     /// How the indexes over it are built.
     #[serde(default, skip_serializing_if = "Hnsw::is_default")]
     pub hnsw: Hnsw,
+}
+
+/// How the numbers of a vector are stored. Queries are not affected: their numbers are compared as
+/// they are given.
+///
+/// ```
+/// use amphora::{Database, Datatype, Metric, Point, Schema, Vector, vfs::MemoryVfs};
+///
+/// let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+/// let vector = Vector::new(3, Metric::Cosine).datatype(Datatype::Float16);
+/// let schema = Schema::new().vector("embedding", vector);
+/// let docs = db.create_collection("docs", schema).wait()?;
+/// docs.upsert([Point::new(1).vector("embedding", [0.1, 0.5, 0.9])]).wait()?;
+///
+/// // The nearest numbers of 16 bits: they are what searches compare, too.
+/// let point = docs.get(1).wait()?.unwrap();
+/// assert_eq!(point.vectors[0].1, [0.099975586, 0.5, 0.89990234]);
+/// # Ok::<_, amphora::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Datatype {
+    /// In 32 bits, as they were given.
+    #[default]
+    Float32,
+    /// In 16 bits, IEEE 754 binary16: in half the space, with 11 significant bits. A number is
+    /// rounded to the nearest of these when it is written, and refused if its absolute value is
+    /// larger than 65,504; below 0.00006 it loses more, and below 0.00000003 it becomes zero.
+    Float16,
 }
 
 /// How an index over vectors is built: a graph in which each vector is linked to near ones
@@ -116,6 +152,28 @@ impl Hnsw {
             return wrong("ef_construction", self.ef_construction, self.m, 4_096);
         }
         Ok(())
+    }
+}
+
+impl Datatype {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Float16 => 2,
+        }
+    }
+
+    /// The largest absolute value of a number.
+    pub(crate) const fn max_magnitude(self) -> f32 {
+        match self {
+            Self::Float32 => Vector::MAX_MAGNITUDE,
+            Self::Float16 => 65_504.0,
+        }
     }
 }
 
@@ -199,6 +257,8 @@ impl Vector {
     pub const MAX_DIMENSIONS: u32 = 65_535;
     /// The largest absolute value of a vector's numbers: with it, no score can overflow.
     pub const MAX_MAGNITUDE: f32 = 1e16;
+    /// The most vectors that a point, or a query, can have under one name.
+    pub const MAX_MULTI: usize = 4_096;
     /// The smallest Euclidean length of a vector under [`Metric::Cosine`].
     pub const MIN_COSINE_LENGTH: f32 = 1e-12;
 
@@ -208,8 +268,47 @@ impl Vector {
         Self {
             dimensions,
             metric,
+            datatype: Datatype::Float32,
+            multi: false,
             hnsw: Hnsw::DEFAULT,
         }
+    }
+
+    /// How its numbers are stored: in 32 bits unless changed.
+    #[must_use]
+    pub const fn datatype(mut self, datatype: Datatype) -> Self {
+        self.datatype = datatype;
+        self
+    }
+
+    /// Lets a point have a list of such vectors in place of one, up to [`Vector::MAX_MULTI`]: one for
+    /// each of its tokens, say. A query has several, too, and the score of a point is the sum over
+    /// them of the best score among the point's vectors: `MaxSim`, the late interaction of Khattab and
+    /// Zaharia (`ColBERT`, 2020).
+    ///
+    /// Points are compared one by one: there are no indexes over such vectors.
+    ///
+    /// ```
+    /// use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};
+    ///
+    /// let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let schema = Schema::new().vector("tokens", Vector::new(2, Metric::Dot).multi());
+    /// let docs = db.create_collection("docs", schema).wait()?;
+    /// docs.upsert([
+    ///     Point::new("both").multi_vector("tokens", [[1.0, 0.0], [0.0, 1.0]]),
+    ///     Point::new("east").multi_vector("tokens", [[1.0, 0.0]]),
+    /// ]).wait()?;
+    ///
+    /// let query = Query::nearest_multi("tokens", [[2.0, 0.0], [0.0, 1.0], [0.0, 1.0]]);
+    /// let hits = docs.search(query).wait()?;
+    /// assert_eq!(hits[0].id, "both".into());
+    /// assert_eq!([hits[0].score, hits[1].score], [4.0, 2.0]);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn multi(mut self) -> Self {
+        self.multi = true;
+        self
     }
 
     /// How the indexes over it are built.
@@ -229,6 +328,11 @@ impl fmt::Display for Field {
             Self::Bool => "a boolean",
         })
     }
+}
+
+/// What serde asks of a field that is left out.
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn check_count(what: &str, count: usize, most: usize) -> Result<()> {
@@ -292,6 +396,16 @@ mod tests {
             .field("year", Field::Integer);
         let json = serde_json::to_string(&schema).unwrap();
         assert_eq!(serde_json::from_str::<Schema>(&json).unwrap(), schema);
+        // What is not out of the ordinary is left out, as it was before it could be said.
+        let vector = r#"{"dimensions":3,"metric":"euclidean"}"#;
+        assert!(json.contains(vector), "{json}");
+        let halves = Vector::new(3, Metric::Euclidean).datatype(Datatype::Float16);
+        let json = serde_json::to_string(&halves).unwrap();
+        assert_eq!(
+            json,
+            r#"{"dimensions":3,"metric":"euclidean","datatype":"float16"}"#
+        );
+        assert_eq!(serde_json::from_str::<Vector>(&json).unwrap(), halves);
         assert!(serde_json::from_str::<Schema>(r#"{"vectorz": {}}"#).is_err());
     }
 

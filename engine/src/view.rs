@@ -9,13 +9,13 @@ use crate::{
     error::{Error, Result},
     expiry::Expiry,
     id::{PointId, SeqNo},
-    memtable::{Row, Rows},
+    memtable::{Row, Rows, StoredVector},
     payload::Payload,
     point::Record,
     segment::{Deletes, PayloadReader, Segment},
     shape::Shape,
     sync::{Mutex, lock},
-    vector::Index,
+    vector::{Index, Values},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -230,11 +230,9 @@ impl Part {
     }
 
     /// The vector of this number of a live row, and what its dot product is scaled with.
-    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>> {
         match self {
-            Self::Memory(rows) => Ok(rows
-                .vector(row, number)
-                .map(|vector| (&vector.values[..], vector.scale))),
+            Self::Memory(rows) => Ok(rows.vector(row, number).map(StoredVector::scaled)),
             Self::Stored(stored) => stored.segment.segment.vector(row, number),
         }
     }
@@ -244,14 +242,15 @@ impl Part {
         &self,
         number: u32,
         cancel: &Cancel,
-        mut visit: impl FnMut(u32, &[f32], f32) -> Result<()>,
+        mut visit: impl FnMut(u32, Values<'_>, f32) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Memory(rows) => {
                 for block in rows.blocks() {
                     cancel.check()?;
                     for (row, _, vector) in block.vectors(number) {
-                        visit(row, &vector.values, vector.scale)?;
+                        let (values, scale) = vector.scaled();
+                        visit(row, values, scale)?;
                     }
                 }
             }
@@ -262,7 +261,7 @@ impl Part {
                     cancel.check()?;
                     let mut flaw = Ok(());
                     let range = first..rows.min(first + Cancel::STRIDE);
-                    let mut live = |row, values: &[f32], scale| {
+                    let mut live = |row, values: Values<'_>, scale| {
                         if flaw.is_ok() {
                             flaw = stored.is_live(row).and_then(|live| {
                                 if live {

@@ -20,5 +20,6 @@ pub mod runtimes;
 pub mod sample;
 pub mod selective;
 pub mod settings;
+pub mod stored;
 pub mod truth;
 pub mod workload;

@@ -39,6 +39,21 @@ pub fn score(metric: Metric, a: &[f32], b: &[f32]) -> (f64, f64) {
     (score, size * 1e-5 + f64::from(f32::MIN_POSITIVE))
 }
 
+/// The score of two lists of vectors, and how far it may be off.
+#[must_use]
+pub fn max_sim(metric: Metric, query: &[Vec<f32>], list: &[Vec<f32>]) -> (f64, f64) {
+    let (mut sum, mut within) = (0.0, 0.0);
+    for own in query {
+        let scores = || list.iter().map(|values| score(metric, own, values));
+        sum += scores().map(|(score, _)| score).fold(f64::MIN, f64::max);
+        within += scores().map(|(_, within)| within).fold(0.0, f64::max);
+    }
+    if within == 0.0 {
+        return (f64::from(sum as f32), 0.0);
+    }
+    (sum, within + sum.abs() * 1e-6)
+}
+
 /// How many hits an indexed search gives at the least, of so many that it could.
 #[must_use]
 pub fn least(there: usize, limit: usize) -> usize {
@@ -51,7 +66,8 @@ pub fn least(there: usize, limit: usize) -> usize {
 /// # Errors
 /// Those of searching.
 pub fn problem(collection: &Collection, points: &[&Point]) -> Result<Option<String>> {
-    for (name, vector) in &collection.schema().vectors {
+    let schema = collection.schema();
+    for (name, vector) in schema.vectors.iter().filter(|(_, vector)| !vector.multi) {
         let values = points.iter().filter_map(|point| {
             let (_, values) = point.vectors.iter().find(|(known, _)| known == name)?;
             Some((*point, &values[..]))

@@ -12,8 +12,8 @@ use crate::{
     opening::{self, Memory},
 };
 use amphora::{
-    Batch, BoxFuture, Database, Edit, Field, Metric, Point, PointId, Result, Schema, Vector,
-    vfs::Vfs,
+    Batch, BoxFuture, Database, Datatype, Edit, Field, Metric, Point, PointId, Result, Schema,
+    Vector, vfs::Vfs,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -227,7 +227,10 @@ fn set_version(point: &mut Point, version: u64) {
 fn schema() -> Schema {
     Schema::new()
         .vector("a", Vector::new(4, Metric::Cosine))
-        .vector("b", Vector::new(2, Metric::Manhattan))
+        .vector(
+            "b",
+            Vector::new(2, Metric::Manhattan).datatype(Datatype::Float16),
+        )
         .field("version", Field::Integer)
 }
 
@@ -252,6 +255,7 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
     if version.is_multiple_of(2) {
         point
     } else {
+        // What 16 bits hold exactly, as long as versions are below 2,048.
         point.vector("b", [x, 0.25 - y])
     }
 }

@@ -59,6 +59,8 @@ impl Indexed {
         let mut random = Random(points);
         fill(&docs, 0..points, &mut random);
         db.optimize().wait().expect("optimized");
+        let stats = db.stats();
+        assert_eq!((stats.indexes, stats.wanting_indexes), (1, 0));
         Self {
             directory,
             db,
@@ -352,7 +354,7 @@ fn an_index_that_cannot_be_built_holds_up_nothing() {
         let patience = std::time::Instant::now();
         while let Err(error) = db.optimize().wait() {
             assert!(patience.elapsed().as_secs() < 30, "{fault:?}: {error}");
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         assert_eq!(indexes(), 1, "{fault:?}");
         assert_eq!(docs.count().wait().expect("counted"), 3_000);
@@ -394,6 +396,6 @@ fn many_searches_at_once_answer_as_one_by_one() {
     assert!(error.to_string().contains("query 42"), "{error}");
     let op = docs.search_many(queries);
     let error = op.timeout(Duration::ZERO).wait().expect_err("no time");
-    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
     db.close().wait().expect("closed");
 }

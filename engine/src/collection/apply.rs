@@ -19,6 +19,7 @@ use crate::{
     query::{self, Filter},
     schema::{Field, Vector},
     shape::Alteration,
+    vector::most_of,
     view::View,
 };
 use std::sync::{Arc, OnceLock};
@@ -275,8 +276,10 @@ impl Steps {
     /// So many points that their records fit into a batch.
     fn step_points(&self) -> usize {
         let shape = self.state.shape();
-        let dimensions = shape.vectors().map(|(_, _, v)| v.dimensions as usize);
-        let floats: usize = dimensions.sum();
+        let floats = shape
+            .vectors()
+            .map(|(_, _, vector)| vector.dimensions as usize * most_of(vector.multi));
+        let floats: usize = floats.sum();
         let most = self.store.options.limits.batch_bytes / 2 / (POINT_BYTES + floats * 4);
         most.clamp(1, STEP)
     }

@@ -12,6 +12,7 @@ use crate::{
     payload::Payload,
     segment::{self, Deletes, Layout, Segment, Source, VectorShape},
     shape::Shape,
+    vector::Values,
     vfs::Vfs,
     view::{Indexes, OpenSegment, Part, Payloads},
 };
@@ -82,6 +83,8 @@ pub(super) fn build(
     let vectors = shape.vectors().map(|(_, number, vector)| VectorShape {
         number,
         dimensions: vector.dimensions,
+        datatype: vector.datatype,
+        multi: vector.multi,
     });
     let vectors: Vec<VectorShape> = vectors.collect();
     let name = segment_name(file);
@@ -150,7 +153,7 @@ impl Source for Rows<'_> {
         self.parts[part].0.id(row)
     }
 
-    fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+    fn vector(&mut self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>> {
         let (part, row) = self.place(row);
         self.parts[part].0.vector(row, number)
     }

@@ -16,7 +16,7 @@ use crate::{
     point::{Point, Record},
     schema::{Field, Schema, quoted},
     shape::Shape,
-    vector::check_vector,
+    vector::{accept_multi, accept_vector, check_is_multi},
     wal::{Change, put_record, start_upsert},
 };
 use serde_json::Value;
@@ -31,11 +31,14 @@ pub(super) fn is_small(points: &[Point]) -> bool {
     let mut bytes = 0;
     points.iter().all(|point| {
         bytes += 64 + point.payload.weight(INLINE_BYTES);
-        bytes += point
-            .vectors
-            .iter()
-            .map(|(_, v)| v.len() * 4)
-            .sum::<usize>();
+        // Lists that are long are not even counted.
+        let mut lists = point.multi_vectors.iter();
+        if lists.any(|(_, list)| list.len() > SMALL_IDS) {
+            return false;
+        }
+        let vectors = point.vectors.iter().map(|(_, vector)| vector);
+        let lists = point.multi_vectors.iter().flat_map(|(_, list)| list);
+        bytes += vectors.chain(lists).map(|v| v.len() * 4).sum::<usize>();
         bytes <= INLINE_BYTES
     })
 }
@@ -175,15 +178,16 @@ pub(super) fn check_bytes(bytes: usize, limits: &Limits) -> Result<()> {
 fn record(point: Point, schema: &Schema) -> Result<Record> {
     point.id.check()?;
     let mut vectors = vec![None; schema.vectors.len()];
-    for (name, values) in point.vectors {
+    for (name, mut values) in point.vectors {
         let (place, vector) = schema.vector_named(&name)?;
-        check_vector(&name, vector, &values)?;
-        if vectors[place].replace(values).is_some() {
-            return Err(Error::invalid(format!(
-                "vector {} is given twice",
-                quoted(&name)
-            )));
-        }
+        check_is_multi(&name, vector, false)?;
+        accept_vector(&name, vector, &mut values)?;
+        place_once(&mut vectors[place], values, &name)?;
+    }
+    for (name, list) in point.multi_vectors {
+        let (place, vector) = schema.vector_named(&name)?;
+        let values = accept_multi(&name, vector, list)?;
+        place_once(&mut vectors[place], values, &name)?;
     }
     check_payload(&point.payload, schema)?;
     Ok(Record {
@@ -192,6 +196,16 @@ fn record(point: Point, schema: &Schema) -> Result<Record> {
         payload: point.payload,
         expiry: point.expires_at.into(),
     })
+}
+
+fn place_once(place: &mut Option<Vec<f32>>, values: Vec<f32>, name: &str) -> Result<()> {
+    match place.replace(values) {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid(format!(
+            "vector {} is given twice",
+            quoted(name)
+        ))),
+    }
 }
 
 /// Makes records that were checked against one shape those of another, as the schema was changed

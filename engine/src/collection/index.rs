@@ -20,8 +20,10 @@ const SEED: u64 = 0x616d_7068_6f72_6121;
 /// The vectors of the shape that a segment has at least so many of and no index over, with their
 /// numbers.
 pub(super) fn wanting(segment: &OpenSegment, shape: &Shape, least: usize) -> Vec<(u32, Vector)> {
-    let vectors = shape.vectors().filter(|(_, number, _)| {
-        segment.segment.count(*number) as usize >= least && segment.indexes.get(*number).is_none()
+    let vectors = shape.vectors().filter(|(_, number, vector)| {
+        !vector.multi
+            && segment.segment.count(*number) as usize >= least
+            && segment.indexes.get(*number).is_none()
     });
     let wanting = vectors.map(|(_, number, vector)| (number, vector.clone()));
     wanting.collect()
@@ -95,7 +97,7 @@ pub(super) fn open(
     shape: &Shape,
 ) -> Indexes {
     let indexes = Indexes::default();
-    for (_, number, vector) in shape.vectors() {
+    for (_, number, vector) in shape.vectors().filter(|(_, _, vector)| !vector.multi) {
         let Some(file) = files.indexes.get(&number) else {
             continue;
         };
@@ -140,9 +142,10 @@ impl VectorSource for Vectors<'_> {
         self.rows.len() as u32
     }
 
-    fn vector(&self, place: u32) -> Result<(&[f32], f32)> {
+    fn vector<'a>(&'a self, place: u32, room: &'a mut Vec<f32>) -> Result<(&'a [f32], f32)> {
         let vector = self.segment.vector(self.row(place), self.number)?;
-        vector.ok_or_else(|| Error::invalid("a row has lost its vector"))
+        let (values, scale) = vector.ok_or_else(|| Error::invalid("a row has lost its vector"))?;
+        Ok((values.widened(room), scale))
     }
 
     fn row(&self, place: u32) -> u32 {

@@ -21,7 +21,7 @@ use crate::{
     schema::{Vector, check_name},
     segment::{self, Deletes, Segment},
     shape::Shape,
-    vector::check_vector,
+    vector::check_stored,
     vfs::Vfs,
     view::OpenSegment,
     wal::{self, Change, Plan},
@@ -155,10 +155,11 @@ fn verify_points(table: &Table, cancel: &Cancel) -> Result<()> {
         flaws.into_iter().next().map_or(Ok(()), Err)?;
     }
     let view = table.state.view();
+    let mut room = Vec::new();
     for (name, number, vector) in table.shape.vectors() {
         for part in view.parts()? {
             part.vectors(number, cancel, |_, values, _| {
-                check_vector(name, vector, values)
+                check_stored(name, vector, values.widened(&mut room))
             })?;
         }
     }
@@ -373,8 +374,11 @@ pub(super) fn open_segment(
     let name = segment_name(files.file);
     let segment = Segment::open(vfs, &name).map_err(|error| of_a_file(&name, error))?;
     let fits = |(_, number, vector): (&str, u32, &Vector)| {
-        let dimensions = segment.dimensions(number);
-        dimensions.is_none_or(|dimensions| dimensions == vector.dimensions)
+        let shape = segment.shape(number);
+        shape.is_none_or(|shape| {
+            (shape.dimensions, shape.datatype, shape.multi)
+                == (vector.dimensions, vector.datatype, vector.multi)
+        })
     };
     if !shape.vectors().all(fits) {
         let what = "its vectors are not those of the schema";

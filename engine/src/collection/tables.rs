@@ -21,6 +21,7 @@ use crate::{
     point::Record,
     schema::quoted,
     shape::Shape,
+    vector::check_len,
     view::{OpenSegment, Part, Stored, View},
     wal::Change,
 };
@@ -540,14 +541,12 @@ impl Table {
 
 /// Writes were checked before they were logged; this is what the log gives back.
 fn check_shape(record: &Record, shape: &Shape) -> Result<()> {
-    let vectors = shape.vectors();
-    let dimensions = vectors.map(|(_, _, vector)| vector.dimensions as usize);
+    let mut pairs = record.vectors.iter().zip(shape.vectors());
     let fits = record.vectors.len() == shape.numbers().len()
-        && record
-            .vectors
-            .iter()
-            .zip(dimensions)
-            .all(|(vector, dimensions)| vector.as_ref().is_none_or(|v| v.len() == dimensions));
+        && pairs.all(|(values, (name, _, vector))| {
+            let values = values.as_ref();
+            values.is_none_or(|values| check_len(name, vector, values.len()).is_ok())
+        });
     if fits {
         return Ok(());
     }

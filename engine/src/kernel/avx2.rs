@@ -2,8 +2,8 @@
 
 use super::{
     fold::{SUMS, fold, padded, totals},
-    half::to_half,
-    kernels::{Kernels, ToHalves},
+    half::{from_half, to_half},
+    kernels::{Convert, Kernels},
     measure::measure,
     scalar,
 };
@@ -37,7 +37,9 @@ pub(super) fn kernels(_lower: &Kernels) -> Option<Kernels> {
         hamming: avx2!(hamming, ROWS, u64, u64 => u32),
         bit_dot: avx2!(bit_dot, ROWS, [u64; 4], u64 => u32),
         // SAFETY: the CPU was asked.
-        to_halves: unsafe { ToHalves::new(to_halves) },
+        to_halves: unsafe { Convert::new(to_halves) },
+        // SAFETY: likewise.
+        from_halves: unsafe { Convert::new(from_halves) },
     })
 }
 
@@ -168,6 +170,19 @@ fn to_halves(values: &[f32], halves: &mut [u16]) {
     }
     for (half, value) in half_rest.iter_mut().zip(rest) {
         *half = to_half(*value);
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c,popcnt")]
+fn from_halves(halves: &[u16], values: &mut [f32]) {
+    let len = halves.len().min(values.len());
+    let (blocks, rest) = halves[..len].as_chunks::<8>();
+    let (value_blocks, value_rest) = values[..len].as_chunks_mut::<8>();
+    for (values, halves) in value_blocks.iter_mut().zip(blocks) {
+        *values = bytemuck::cast(load_halves(halves));
+    }
+    for (value, half) in value_rest.iter_mut().zip(rest) {
+        *value = from_half(*half);
     }
 }
 

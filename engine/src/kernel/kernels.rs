@@ -17,25 +17,26 @@ pub(super) struct Kernels {
     pub(super) code_l1: Measure<u8, u8, u32>,
     pub(super) hamming: Measure<u64, u64, u32>,
     pub(super) bit_dot: Measure<[u64; 4], u64, u32>,
-    pub(super) to_halves: ToHalves,
+    pub(super) to_halves: Convert<f32, u16>,
+    pub(super) from_halves: Convert<u16, f32>,
 }
 
-/// From numbers of 32 bits to those of 16.
+/// From numbers of one sort to those of another, as many as both slices have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ToHalves(unsafe fn(&[f32], &mut [u16]));
+pub(super) struct Convert<A, B>(unsafe fn(&[A], &mut [B]));
 
-impl ToHalves {
+impl<A, B> Convert<A, B> {
     /// # Safety
     ///
     /// The CPU must have the instructions that the function is compiled for. It must ask nothing
     /// else of its callers.
-    pub(super) const unsafe fn new(convert: unsafe fn(&[f32], &mut [u16])) -> Self {
+    pub(super) const unsafe fn new(convert: unsafe fn(&[A], &mut [B])) -> Self {
         Self(convert)
     }
 
     #[inline]
-    pub(super) fn convert(self, values: &[f32], halves: &mut [u16]) {
+    pub(super) fn convert(&self, from: &[A], to: &mut [B]) {
         // SAFETY: whoever made this has asked the CPU; see `new`.
-        unsafe { (self.0)(values, halves) }
+        unsafe { (self.0)(from, to) }
     }
 }

@@ -17,6 +17,8 @@
 //! Lengths fit by contract. Where they do not, nothing outside is read, and nothing panics: the
 //! shorter of two lengths counts, and a row outside of the table is NaN, `i32::MIN` or `u32::MAX`.
 //!
+//! Numbers of 16 bits give the same bits as the same numbers of 32 bits would.
+//!
 //! # Errors of f32
 //!
 //! A sum of `n` terms, each a product, a square or a difference, is off by at most
@@ -128,6 +130,12 @@ distances! {
 #[inline]
 pub(crate) fn to_halves(values: &[f32], halves: &mut [u16]) {
     KERNELS.to_halves.convert(values, halves);
+}
+
+/// The same numbers, exactly.
+#[inline]
+pub(crate) fn from_halves(halves: &[u16], values: &mut [f32]) {
+    KERNELS.from_halves.convert(halves, values);
 }
 
 /// The Euclidean length, scaled so that no square overflows or vanishes.

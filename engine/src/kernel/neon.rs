@@ -3,7 +3,7 @@
 use super::{
     fold::{SUMS, fold, padded, totals},
     half::{from_half, to_half},
-    kernels::{Kernels, ToHalves},
+    kernels::{Convert, Kernels},
     measure::measure,
     scalar,
 };
@@ -31,7 +31,9 @@ pub(super) fn kernels(_lower: &Kernels) -> Option<Kernels> {
         hamming: neon!(hamming, ROWS, u64, u64 => u32),
         bit_dot: neon!(bit_dot, ROWS, [u64; 4], u64 => u32),
         // SAFETY: the CPU was asked.
-        to_halves: unsafe { ToHalves::new(to_halves) },
+        to_halves: unsafe { Convert::new(to_halves) },
+        // SAFETY: likewise.
+        from_halves: unsafe { Convert::new(from_halves) },
     })
 }
 
@@ -160,5 +162,12 @@ fn bit_dot<const R: usize>(query: &[[u64; 4]], rows: [&[u64]; R]) -> [u32; R] {
 fn to_halves(values: &[f32], halves: &mut [u16]) {
     for (half, value) in halves.iter_mut().zip(values) {
         *half = to_half(*value);
+    }
+}
+
+#[target_feature(enable = "neon")]
+fn from_halves(halves: &[u16], values: &mut [f32]) {
+    for (value, half) in values.iter_mut().zip(halves) {
+        *value = from_half(*half);
     }
 }

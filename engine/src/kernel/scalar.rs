@@ -5,7 +5,7 @@
 use super::{
     fold::{fold, padded, totals},
     half::{from_half, to_half},
-    kernels::{Kernels, ToHalves},
+    kernels::{Convert, Kernels},
     measure::measure,
 };
 use std::array;
@@ -30,7 +30,9 @@ pub(super) fn kernels() -> Kernels {
         hamming: measure!(hamming, ROWS, u64, u64 => u32),
         bit_dot: measure!(bit_dot, ROWS, [u64; 4], u64 => u32),
         // SAFETY: it is compiled for every CPU.
-        to_halves: unsafe { ToHalves::new(to_halves) },
+        to_halves: unsafe { Convert::new(to_halves) },
+        // SAFETY: likewise.
+        from_halves: unsafe { Convert::new(from_halves) },
     }
 }
 
@@ -128,5 +130,11 @@ pub(super) fn bit_dot<const R: usize>(query: &[[u64; 4]], rows: [&[u64]; R]) -> 
 fn to_halves(values: &[f32], halves: &mut [u16]) {
     for (half, value) in halves.iter_mut().zip(values) {
         *half = to_half(*value);
+    }
+}
+
+fn from_halves(halves: &[u16], values: &mut [f32]) {
+    for (value, half) in values.iter_mut().zip(halves) {
+        *value = from_half(*half);
     }
 }

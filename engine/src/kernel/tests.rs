@@ -211,6 +211,26 @@ proptest! {
             prop_assert_eq!(halves, expected, "{}", level.name);
         }
     }
+
+    /// What is kept in 16 bits is compared as if it had been widened before, to the last bit.
+    #[test]
+    fn halves_and_the_same_floats_give_the_same_bits(width in 0usize..=200, seed: u64) {
+        let mut next = random(seed);
+        let query: Vec<f32> = (0..width).map(|_| float(next())).collect();
+        let halves: Vec<u16> = (0..width).map(|_| to_half(float(next()))).collect();
+        for level in available() {
+            let mut floats = vec![0.0; width];
+            level.from_halves.convert(&halves, &mut floats);
+            for (half, float) in [
+                (&level.half_dot, &level.dot),
+                (&level.half_squared_l2, &level.squared_l2),
+                (&level.half_l1, &level.l1),
+            ] {
+                let (half, float) = (half.pair(&query, &halves), float.pair(&query, &floats));
+                prop_assert_eq!(half.to_bits(), float.to_bits(), "{}", level.name);
+            }
+        }
+    }
 }
 
 #[test]
@@ -239,6 +259,14 @@ fn every_half_is_read_exactly() {
         let read = from_half(bits);
         assert!(read.to_bits() == exact.to_bits() || exact.is_nan() && read.is_nan());
         for level in available() {
+            let mut widened = [0.0; 9];
+            level.from_halves.convert(&[bits; 9], &mut widened);
+            assert_eq!(
+                widened.map(f32::to_bits),
+                [read.to_bits(); 9],
+                "{}",
+                level.name
+            );
             let read = level.half_dot.pair(&[1.0], &[bits]);
             assert!(
                 read == exact || exact.is_nan() && read.is_nan(),

@@ -11,9 +11,9 @@ use crate::{
     id::{PointId, SeqNo},
     payload::Payload,
     point::Record,
-    schema::Metric,
+    schema::Vector,
     shape::Shape,
-    vector::scale,
+    vector::{OwnedValues, Values, scale},
 };
 use std::{
     collections::HashMap,
@@ -72,9 +72,9 @@ pub(crate) struct Row {
 
 #[derive(Debug)]
 pub(crate) struct StoredVector {
-    pub(crate) values: Box<[f32]>,
+    values: OwnedValues,
     /// One over the Euclidean length under cosine, 1 under the other metrics.
-    pub(crate) scale: f32,
+    scale: f32,
 }
 
 /// All rows that an id ever had, the newest last.
@@ -152,16 +152,11 @@ impl Memtable {
             return false;
         };
         self.bytes += ROW_BYTES + record.payload.heap_bytes();
-        self.bytes += record
-            .vectors
-            .iter()
-            .flatten()
-            .map(|vector| vector.len() * size_of::<f32>())
-            .sum::<usize>();
-        let metrics = self.shape.vectors().map(|(_, _, vector)| vector.metric);
-        for ((cells, vector), metric) in block.vectors.iter().zip(record.vectors).zip(metrics) {
-            if let Some(values) = vector {
-                let stored = StoredVector::new(values, metric);
+        let vectors = self.shape.vectors().map(|(_, _, vector)| vector);
+        for ((cells, values), vector) in block.vectors.iter().zip(record.vectors).zip(vectors) {
+            if let Some(values) = values {
+                self.bytes += values.len() * vector.datatype.bytes();
+                let stored = StoredVector::new(values, vector);
                 debug_assert!(cells[position].get().is_none(), "a row is written once");
                 let _ = cells[position].set(stored);
             }
@@ -333,11 +328,19 @@ fn cell(blocks: &[Arc<Block>], row: u32) -> Option<&Row> {
 }
 
 impl StoredVector {
-    fn new(values: Vec<f32>, metric: Metric) -> Self {
+    fn new(values: Vec<f32>, vector: &Vector) -> Self {
         Self {
-            scale: scale(&values, metric),
-            values: values.into(),
+            scale: match vector.multi {
+                true => 1.0,
+                false => scale(&values, vector.metric),
+            },
+            values: OwnedValues::new(values, vector.datatype),
         }
+    }
+
+    /// Its numbers, and what its dot product is scaled with: 1 for a list of vectors.
+    pub(crate) fn scaled(&self) -> (Values<'_>, f32) {
+        (self.values.view(), self.scale)
     }
 }
 
@@ -381,7 +384,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Schema, Vector};
+    use crate::schema::{Metric, Schema};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -394,10 +397,14 @@ mod tests {
         }
     }
 
+    fn first(vector: &StoredVector) -> f32 {
+        vector.scaled().0.to_vec()[0]
+    }
+
     fn contents(view: &Rows) -> BTreeMap<PointId, f32> {
         view.blocks()
             .flat_map(|block| block.vectors(0).collect::<Vec<_>>())
-            .map(|(_, row, vector)| (row.id.clone(), vector.values[0]))
+            .map(|(_, row, vector)| (row.id.clone(), first(vector)))
             .collect()
     }
 
@@ -423,7 +430,7 @@ mod tests {
                 prop_assert_eq!(&contents(&view), &model);
                 for id in (0..40).map(PointId::from) {
                     let found = view.find(&id).and_then(|row| view.vector(row, 0));
-                    prop_assert_eq!(found.map(|v| v.values[0]), model.get(&id).copied());
+                    prop_assert_eq!(found.map(first), model.get(&id).copied());
                 }
             }
         }

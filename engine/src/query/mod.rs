@@ -20,8 +20,9 @@ use crate::{
     id::PointId,
     options::Limits,
     payload::Payload,
+    schema::{Vector, quoted},
     shape::Shape,
-    vector::check_vector,
+    vector::{check_is_multi, check_multi, check_vector},
 };
 
 /// What to search for.
@@ -38,8 +39,10 @@ use crate::{
 pub struct Query {
     /// The vector of the schema that is compared.
     pub vector: String,
-    /// What it is compared with.
+    /// What it is compared with; empty if points have lists of vectors.
     pub values: Vec<f32>,
+    /// What is compared in place of `values`, if points have lists of vectors; empty otherwise.
+    pub multi_values: Vec<Vec<f32>>,
     /// Which points may be hits; all without one.
     pub filter: Option<Filter>,
     /// The most hits, 10 unless changed.
@@ -84,6 +87,8 @@ pub struct Hit {
     pub payload: Payload,
     /// Its vectors; none if the query did not ask for them.
     pub vectors: Vec<(String, Vec<f32>)>,
+    /// Its lists of vectors; none if the query did not ask for its vectors.
+    pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
 }
 
 impl Effort {
@@ -109,11 +114,25 @@ impl Query {
         Self {
             vector: vector.into(),
             values: values.into(),
+            multi_values: Vec::new(),
             filter: None,
             limit: 10,
             effort: Effort::default(),
             with_payload: true,
             with_vectors: false,
+        }
+    }
+
+    /// The points whose lists of vectors `vector` are nearest to a list of vectors: the score is the
+    /// sum over these of the best score among the point's. See
+    /// [`Vector::multi`](crate::Vector::multi). Every point is compared, whatever the effort.
+    pub fn nearest_multi<V: Into<Vec<f32>>>(
+        vector: impl Into<String>,
+        vectors: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self {
+            multi_values: vectors.into_iter().map(Into::into).collect(),
+            ..Self::nearest(vector, [])
         }
     }
 
@@ -181,16 +200,39 @@ impl Query {
         }
         let effort = self.effort.checked(limits)?;
         let (vector, spec) = shape.vector_named(&self.vector)?;
-        check_vector(&self.vector, spec, &self.values)?;
+        let values = compared(&self.vector, spec, self.values, &self.multi_values)?;
         Ok(Nearest {
             vector,
             metric: spec.metric,
-            values: self.values,
+            list_of: spec.multi.then_some(spec.dimensions as usize),
+            values,
             filter,
             limit: self.limit,
             effort,
             with_payload: self.with_payload,
             with_vectors: self.with_vectors,
         })
+    }
+}
+
+/// What a vector of the schema is compared with: one vector or, where points have lists of them,
+/// a list, one after the other.
+fn compared(
+    name: &str,
+    vector: &Vector,
+    values: Vec<f32>,
+    multi_values: &[Vec<f32>],
+) -> Result<Vec<f32>> {
+    match (values.is_empty(), multi_values.is_empty()) {
+        (false, false) => Err(Error::invalid(format!(
+            "a query for {} has one vector and a list of them",
+            quoted(name)
+        ))),
+        (true, is_empty) if vector.multi || !is_empty => check_multi(name, vector, multi_values),
+        _ => {
+            check_is_multi(name, vector, false)?;
+            check_vector(name, vector, &values)?;
+            Ok(values)
+        }
     }
 }

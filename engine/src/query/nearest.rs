@@ -17,7 +17,7 @@ use crate::{
     payload::Payload,
     schema::Metric,
     top_k::TopK,
-    vector::{Index, Wanted, scale, score},
+    vector::{Index, MaxSim, Values, Wanted, scale, score},
     view::{Part, Payloads, Stored, View},
 };
 
@@ -27,7 +27,10 @@ pub(crate) struct Nearest {
     /// The number of the vector.
     pub(super) vector: u32,
     pub(super) metric: Metric,
+    /// Of a list of vectors all, one after the other.
     pub(super) values: Vec<f32>,
+    /// The dimensions of each vector, if it is a list.
+    pub(super) list_of: Option<usize>,
     pub(super) filter: Option<Filter>,
     pub(super) limit: usize,
     pub(super) effort: Effort,
@@ -53,6 +56,9 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
     let mut search = Search {
         query,
         scale: scale(&query.values, query.metric),
+        list: query
+            .list_of
+            .map(|dimensions| MaxSim::new(query.metric, dimensions, &query.values)),
         best: TopK::new(query.limit),
         cancel,
     };
@@ -62,6 +68,11 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
     let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
     let hit = |(score, (id, number, row)): (f32, (PointId, usize, u32))| {
         let part: &Part = &parts[number];
+        let (vectors, multi_vectors) = if query.with_vectors {
+            vectors(part, view.shape(), row)?
+        } else {
+            Default::default()
+        };
         Ok(Hit {
             id,
             score,
@@ -70,11 +81,8 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
             } else {
                 Payload::default()
             },
-            vectors: if query.with_vectors {
-                vectors(part, view.shape(), row)?
-            } else {
-                Vec::new()
-            },
+            vectors,
+            multi_vectors,
         })
     };
     search.best.into_sorted().map(hit).collect()
@@ -84,6 +92,8 @@ struct Search<'a> {
     query: &'a Nearest,
     /// What the query is scaled with.
     scale: f32,
+    /// If it is a list of vectors.
+    list: Option<MaxSim<'a>>,
     /// The best so far, each with its part and row.
     best: TopK<(PointId, usize, u32)>,
     cancel: &'a Cancel,
@@ -248,7 +258,8 @@ impl Search<'_> {
             if part.is_live(*row)?
                 && let Some(found) = part.vector(*row, self.query.vector)?
             {
-                self.offer(self.score(found), number, part, *row)?;
+                let score = self.score(found)?;
+                self.offer(score, number, part, *row)?;
             }
         }
         Ok(())
@@ -261,21 +272,33 @@ impl Search<'_> {
         mut filter: Option<Bound<'_>>,
     ) -> Result<()> {
         let cancel = self.cancel;
+        let mut passes = |row| {
+            let filter = filter.as_mut();
+            filter.map_or(Ok(true), |filter| filter.matches(row))
+        };
+        // The score of one vector is cheaper than most filters, and few scores are wanted; that of a
+        // list is not.
+        let scores_first = self.list.is_none();
         part.vectors(self.query.vector, cancel, |row, values, scale| {
-            // The score is cheaper than most filters, and few scores are wanted.
-            let score = self.score((values, scale));
-            if self.best.wants(score)
-                && let Some(filter) = &mut filter
-                && !filter.matches(row)?
-            {
+            if !scores_first && !passes(row)? {
+                return Ok(());
+            }
+            let score = self.score((values, scale))?;
+            if scores_first && self.best.wants(score) && !passes(row)? {
                 return Ok(());
             }
             self.offer(score, number, part, row)
         })
     }
 
-    fn score(&self, found: (&[f32], f32)) -> f32 {
-        score(self.query.metric, (&self.query.values, self.scale), found)
+    fn score(&mut self, found: (Values<'_>, f32)) -> Result<f32> {
+        match &mut self.list {
+            Some(list) => list.score(found.0, self.cancel),
+            None => {
+                let query = (&self.query.values[..], self.scale);
+                Ok(score(self.query.metric, query, found))
+            }
+        }
     }
 
     fn offer(&mut self, score: f32, number: usize, part: &Part, row: u32) -> Result<()> {

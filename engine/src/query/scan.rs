@@ -110,20 +110,32 @@ fn each_match(
 
 /// The point in a live row of a part.
 pub(crate) fn point(view: &View, part: &Part, row: u32) -> Result<Point> {
+    let (vectors, multi_vectors) = vectors(part, view.shape(), row)?;
     Ok(Point {
         id: part.id(row)?,
-        vectors: vectors(part, view.shape(), row)?,
+        vectors,
+        multi_vectors,
         payload: part.payloads().get(row)?,
         expires_at: part.expiry(row)?.time(),
     })
 }
 
-pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vec<(String, Vec<f32>)>> {
-    let mut vectors = Vec::new();
-    for (name, number, _) in shape.vectors() {
-        if let Some((values, _)) = part.vector(row, number)? {
-            vectors.push((name.to_owned(), values.to_vec()));
+/// The vectors of a live row by their names: those of which it has one, and its lists of them.
+pub(super) type Vectors = (Vec<(String, Vec<f32>)>, Vec<(String, Vec<Vec<f32>>)>);
+
+pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
+    let (mut vectors, mut lists) = Vectors::default();
+    for (name, number, vector) in shape.vectors() {
+        let Some((values, _)) = part.vector(row, number)? else {
+            continue;
+        };
+        let values = values.to_vec();
+        if vector.multi {
+            let list = values.chunks(vector.dimensions as usize);
+            lists.push((name.to_owned(), list.map(<[f32]>::to_vec).collect()));
+        } else {
+            vectors.push((name.to_owned(), values));
         }
     }
-    Ok(vectors)
+    Ok((vectors, lists))
 }

@@ -12,6 +12,8 @@
 //! | 8, 9 | payload units, payloads | see `payloads.rs` |
 //! | 10 | expiries | u64 for each row, as in the log; if a row expires |
 //! | 11 | column | of a declared field, see `fields/format.rs` |
+//! | 12 | half vector | in place of 5: IEEE 754 binary16 by row, of the rows that have it |
+//! | 13 | vector starts | of rows that have lists of vectors: u64 for each, the place of its first one in 5 or 12, and one more |
 //!
 //! The number of a section is that of its vector, of a column its place in the directory, or else
 //! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
@@ -53,12 +55,14 @@ pub(super) enum Kind {
     Payloads = 9,
     Expiries = 10,
     Column = 11,
+    HalfVector = 12,
+    VectorStarts = 13,
 }
 
 impl SectionKind for Kind {
     const FILE: FileKind = FileKind::Segment;
-    /// Of ids, payloads and expiries seven, three for each vector, and one for each field.
-    const MAX_SECTIONS: usize = 7 + 3 * Schema::MAX_VECTORS + Schema::MAX_FIELDS;
+    /// Of ids, payloads and expiries seven, four for each vector, and one for each field.
+    const MAX_SECTIONS: usize = 7 + 4 * Schema::MAX_VECTORS + Schema::MAX_FIELDS;
     const ALL: &'static [Self] = &[
         Self::IdNumbers,
         Self::IdOffsets,
@@ -71,6 +75,8 @@ impl SectionKind for Kind {
         Self::Payloads,
         Self::Expiries,
         Self::Column,
+        Self::HalfVector,
+        Self::VectorStarts,
     ];
 
     fn code(self) -> u32 {

@@ -10,6 +10,7 @@ use super::{
     ids::Ids,
     payloads::{PayloadReader, Payloads},
     vectors::Vectors,
+    writer::VectorShape,
 };
 #[cfg(test)]
 use crate::payload::Payload;
@@ -20,6 +21,7 @@ use crate::{
     expiry::Expiry,
     fields::Column,
     id::PointId,
+    vector::Values,
     vfs::Vfs,
 };
 use std::ops::Range;
@@ -84,9 +86,9 @@ impl Segment {
         self.ids.find(&self.sections, id)
     }
 
-    /// The dimensions of the vector `number`, if any row has it.
-    pub(crate) fn dimensions(&self, number: u32) -> Option<u32> {
-        self.vectors(number).map(|vectors| vectors.dimensions)
+    /// What the vector `number` is, if any row has it.
+    pub(crate) fn shape(&self, number: u32) -> Option<VectorShape> {
+        self.vectors(number).map(|vectors| vectors.shape)
     }
 
     /// How many rows have the vector `number`.
@@ -95,7 +97,7 @@ impl Segment {
     }
 
     /// The vector `number` of a row and its scale, if the row has it.
-    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>> {
+    pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>> {
         self.sections.check_row(row)?;
         self.vectors(number)
             .map_or(Ok(None), |vectors| vectors.get(&self.sections, row))
@@ -107,7 +109,7 @@ impl Segment {
         &self,
         number: u32,
         rows: Range<u32>,
-        visit: &mut impl FnMut(u32, &[f32], f32),
+        visit: &mut impl FnMut(u32, Values<'_>, f32),
     ) -> Result<()> {
         let rows = rows.start..rows.end.min(self.rows());
         self.vectors(number)
@@ -167,7 +169,9 @@ impl Segment {
     }
 
     fn vectors(&self, number: u32) -> Option<&Vectors> {
-        self.vectors.iter().find(|vectors| vectors.number == number)
+        self.vectors
+            .iter()
+            .find(|vectors| vectors.shape.number == number)
     }
 }
 

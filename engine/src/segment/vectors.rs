@@ -1,17 +1,21 @@
 //! The vectors of a segment's rows, read in place.
 //!
 //! Vectors of one name lie one after the other in the order of their rows, so that a scan is one
-//! pass over the file. Where some rows have none, a second section says which vector is a row's.
+//! pass over the file. Where some rows have none, a second section says which vector is a row's;
+//! where rows have lists of them, a third says where each list begins.
 
 use super::{
     format::{Kind, NO_PLACE, Output, Sections, VectorEntry},
+    lists::Lists,
     writer::{Source, VectorShape},
 };
 use crate::{
     container::SectionId,
     error::{Error, Result},
+    schema::Datatype,
+    vector::{Values, count_in},
 };
-use std::ops::Range;
+use std::{ops::Range, slice::ChunksExact};
 
 /// How many bytes a scan asks to be checked at once.
 const SCAN_BYTES: usize = 64 << 10;
@@ -19,23 +23,39 @@ const SCAN_BYTES: usize = 64 << 10;
 /// Where a vector of the schema is.
 #[derive(Debug)]
 pub(super) struct Vectors {
-    pub(super) number: u32,
-    pub(super) dimensions: u32,
+    pub(super) shape: VectorShape,
     count: usize,
     values: SectionId,
     /// Absent if every row has the vector.
     places: Option<SectionId>,
     /// Absent if every scale is 1.
     scales: Option<SectionId>,
+    /// Absent if no row has more than one.
+    lists: Option<Lists>,
 }
 
 impl Vectors {
     /// Finds the sections and checks their lengths; reads nothing of them.
     pub(super) fn open(sections: &Sections, entry: VectorEntry) -> Result<Self> {
         let count = u64::from(entry.count);
-        let values = sections.need(Kind::Vector, entry.number)?;
-        let bytes = count.checked_mul(u64::from(entry.dimensions) * 4);
-        sections.expect_len(values, bytes)?;
+        let (values, datatype) = match sections.find(Kind::HalfVector, entry.number) {
+            Some(halves) => (halves, Datatype::Float16),
+            None => {
+                let floats = sections.need(Kind::Vector, entry.number)?;
+                (floats, Datatype::Float32)
+            }
+        };
+        let lists = Lists::open(sections, entry.number, entry.count)?;
+        let shape = VectorShape {
+            number: entry.number,
+            dimensions: entry.dimensions,
+            datatype,
+            multi: lists.is_some(),
+        };
+        // How many vectors lists come to is known to who reads them.
+        if lists.is_none() {
+            sections.expect_len(values, count.checked_mul(shape.bytes() as u64))?;
+        }
         let places = if entry.count == sections.rows {
             None
         } else {
@@ -48,12 +68,12 @@ impl Vectors {
             sections.expect_len(scales, Some(count * 4))?;
         }
         Ok(Self {
-            number: entry.number,
-            dimensions: entry.dimensions,
+            shape,
             count: entry.count as usize,
             values,
             places,
             scales,
+            lists,
         })
     }
 
@@ -67,18 +87,14 @@ impl Vectors {
         &self,
         sections: &'a Sections,
         row: u32,
-    ) -> Result<Option<(&'a [f32], f32)>> {
-        let place = match self.places {
-            None => row,
-            Some(places) => sections.value(places, row as usize)?,
-        };
+    ) -> Result<Option<(Values<'a>, f32)>> {
+        let place = self.place(sections, row)?;
         if place == NO_PLACE {
             return Ok(None);
         }
         let place = place as usize;
-        let width = self.dimensions as usize;
-        let first = place.saturating_mul(width);
-        let values = sections.values(self.values, first, width)?;
+        let (first, count) = self.list(sections, place)?;
+        let values = self.values(sections, first, count)?;
         let scale = match self.scales {
             None => 1.0,
             Some(scales) => sections.value(scales, place)?,
@@ -86,15 +102,30 @@ impl Vectors {
         Ok(Some((values, scale)))
     }
 
+    fn place(&self, sections: &Sections, row: u32) -> Result<u32> {
+        match self.places {
+            None => Ok(row),
+            Some(places) => sections.value(places, row as usize),
+        }
+    }
+
+    /// The first vector of the row at a place, and how many it has.
+    fn list(&self, sections: &Sections, place: usize) -> Result<(usize, usize)> {
+        let lists = self.lists;
+        lists.map_or(Ok((place, 1)), |lists| lists.get(sections, place))
+    }
+
     /// Visits those of `rows`, which exist, that have the vector, in their order.
     pub(super) fn scan(
         &self,
         sections: &Sections,
         rows: Range<u32>,
-        visit: &mut impl FnMut(u32, &[f32], f32),
+        visit: &mut impl FnMut(u32, Values<'_>, f32),
     ) -> Result<()> {
-        let width = self.dimensions as usize;
-        let step = (SCAN_BYTES / (width * 4)).max(1);
+        if self.shape.multi {
+            return self.scan_lists(sections, rows, visit);
+        }
+        let step = (SCAN_BYTES / self.shape.bytes()).max(1);
         for first in rows.clone().step_by(step) {
             let batch = first..rows.end.min(first.saturating_add(step as u32));
             match self.places {
@@ -119,6 +150,31 @@ impl Vectors {
             }
         }
         Ok(())
+    }
+
+    /// The same of lists, one row at a time: they are long.
+    fn scan_lists(
+        &self,
+        sections: &Sections,
+        rows: Range<u32>,
+        visit: &mut impl FnMut(u32, Values<'_>, f32),
+    ) -> Result<()> {
+        for row in rows {
+            if let Some((values, scale)) = self.get(sections, row)? {
+                visit(row, values, scale);
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of so many consecutive vectors.
+    fn values<'a>(&self, sections: &'a Sections, first: usize, count: usize) -> Result<Values<'a>> {
+        let width = self.shape.dimensions as usize;
+        let (first, count) = (first.saturating_mul(width), count.saturating_mul(width));
+        Ok(match self.shape.datatype {
+            Datatype::Float32 => Values::Float32(sections.values(self.values, first, count)?),
+            Datatype::Float16 => Values::Float16(sections.values(self.values, first, count)?),
+        })
     }
 
     /// The rows of a batch that have the vector, with its place. Places must count up, else a
@@ -147,17 +203,24 @@ impl Vectors {
 
     /// Whether each vector belongs to exactly one row, and every number can be compared.
     pub(super) fn verify(&self, sections: &Sections) -> Result<()> {
+        if let Some(lists) = self.lists {
+            let places = (0..sections.rows).map(|row| self.place(sections, row));
+            let count = lists.verify(sections, places)?;
+            let bytes = count.checked_mul(self.shape.bytes());
+            sections.expect_len(self.values, bytes.map(|bytes| bytes as u64))?;
+        }
         let mut visited = 0;
         let mut flawed = None;
         self.scan(sections, 0..sections.rows, &mut |_, values, scale| {
-            let is_sound = scale.is_finite() && values.iter().all(|value| value.is_finite());
+            let is_sound = scale.is_finite() && values.are_finite();
             if !is_sound && flawed.is_none() {
                 flawed = Some(visited);
             }
             visited += 1;
         })?;
         if let Some(place) = flawed {
-            let at = place * self.dimensions as usize * 4;
+            let (first, _) = self.list(sections, place)?;
+            let at = first * self.shape.bytes();
             return Err(sections.corrupted(self.values, at, "a vector holds no finite numbers"));
         }
         if visited != self.count {
@@ -170,31 +233,59 @@ impl Vectors {
 
 /// Consecutive vectors with their scales.
 struct Found<'a> {
-    values: std::slice::ChunksExact<'a, f32>,
+    values: Rows<'a>,
     scales: std::slice::Iter<'a, f32>,
 }
 
 impl<'a> Found<'a> {
     fn of(vectors: &Vectors, sections: &'a Sections, first: usize, count: usize) -> Result<Self> {
-        let width = vectors.dimensions as usize;
-        let values = sections.values(vectors.values, first.saturating_mul(width), count * width)?;
+        let values = vectors.values(sections, first, count)?;
         let scales = match vectors.scales {
             None => &[],
             Some(scales) => sections.values(scales, first, count)?,
         };
         Ok(Self {
-            values: values.chunks_exact(width),
+            values: Rows::of(values, vectors.shape.dimensions as usize),
             scales: scales.iter(),
         })
     }
 }
 
 impl<'a> Iterator for Found<'a> {
-    type Item = (&'a [f32], f32);
+    type Item = (Values<'a>, f32);
 
     fn next(&mut self) -> Option<Self::Item> {
         let scale = self.scales.next().copied().unwrap_or(1.0);
         Some((self.values.next()?, scale))
+    }
+}
+
+/// Vectors that lie one after the other.
+enum Rows<'a> {
+    Float32(ChunksExact<'a, f32>),
+    Float16(ChunksExact<'a, u16>),
+}
+
+impl<'a> Rows<'a> {
+    fn of(values: Values<'a>, width: usize) -> Self {
+        match values {
+            Values::Float32(values) => Self::Float32(values.chunks_exact(width)),
+            Values::Float16(halves) => Self::Float16(halves.chunks_exact(width)),
+        }
+    }
+
+    fn next(&mut self) -> Option<Values<'a>> {
+        match self {
+            Self::Float32(rows) => rows.next().map(Values::Float32),
+            Self::Float16(rows) => rows.next().map(Values::Float16),
+        }
+    }
+}
+
+impl VectorShape {
+    /// The bytes of its numbers.
+    fn bytes(self) -> usize {
+        self.dimensions as usize * self.datatype.bytes()
     }
 }
 
@@ -205,31 +296,44 @@ pub(super) fn write_vector(
     source: &mut dyn Source,
 ) -> Result<Option<VectorEntry>> {
     let rows = source.rows();
+    let kind = match shape.datatype {
+        Datatype::Float32 => Kind::Vector,
+        Datatype::Float16 => Kind::HalfVector,
+    };
     let mut places = Vec::with_capacity(rows as usize);
     let mut scales = Vec::new();
+    let mut starts = vec![0u64];
     for row in 0..rows {
         output.check_at(row)?;
         let Some((values, scale)) = source.vector(row, shape.number)? else {
             places.push(NO_PLACE);
             continue;
         };
-        if values.len() != shape.dimensions as usize {
+        let found = count_in(values.len(), shape.dimensions, shape.multi);
+        let Some(found) = found.filter(|_| values.datatype() == shape.datatype) else {
             return Err(Error::invalid(format!(
-                "row {row} of a segment has {} dimensions; expected {}",
+                "row {row} of a segment has {} numbers of {:?}; expected {} of {:?}",
                 values.len(),
-                shape.dimensions
+                values.datatype(),
+                shape.dimensions,
+                shape.datatype
             )));
-        }
+        };
         if scales.is_empty() {
-            output.begin(Kind::Vector, shape.number)?;
+            output.begin(kind, shape.number)?;
         }
         places.push(scales.len() as u32);
         scales.push(scale);
-        output.put(bytemuck::cast_slice(values))?;
+        starts.push(starts.last().copied().unwrap_or_default() + found as u64);
+        output.put(values.bytes())?;
     }
     let count = scales.len() as u32;
     if count == 0 {
         return Ok(None);
+    }
+    if shape.multi {
+        output.begin(Kind::VectorStarts, shape.number)?;
+        output.put(bytemuck::cast_slice(&starts))?;
     }
     if count != rows {
         output.begin(Kind::VectorRows, shape.number)?;

@@ -18,7 +18,8 @@ use crate::{
     expiry::Expiry,
     id::PointId,
     payload::Payload,
-    schema::Field,
+    schema::{Datatype, Field},
+    vector::Values,
     vfs::Vfs,
 };
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ pub(crate) trait Source {
     /// The id of a row; no two rows have the same.
     fn id(&mut self, row: u32) -> Result<PointId>;
     /// The vector `number` of a row and its scale, if the row has it.
-    fn vector(&mut self, row: u32, number: u32) -> Result<Option<(&[f32], f32)>>;
+    fn vector(&mut self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>>;
     /// When a row expires.
     fn expiry(&mut self, row: u32) -> Result<Expiry>;
     /// The payload of a row.
@@ -53,6 +54,9 @@ pub(crate) struct Layout<'a> {
 pub(crate) struct VectorShape {
     pub(crate) number: u32,
     pub(crate) dimensions: u32,
+    pub(crate) datatype: Datatype,
+    /// Whether a row has a list of them, one after the other.
+    pub(crate) multi: bool,
 }
 
 /// What was written.

@@ -92,10 +92,10 @@ impl Encoder {
         let mut sums = vec![0.0f64; dimensions];
         let rows = source.len();
         let stride = rows.div_ceil(CENTER_ROWS).max(1);
-        let mut count = 0u32;
+        let (mut count, mut room) = (0u32, Vec::new());
         for place in (0..rows).step_by(stride as usize) {
             cancel.check_at(place)?;
-            let (values, scale) = source.vector(place)?;
+            let (values, scale) = source.vector(place, &mut room)?;
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum += f64::from(value * scale);
             }
@@ -113,7 +113,7 @@ impl Encoder {
             let (mut most, mut rest) = (0.0f32, Vec::new());
             for place in 0..rows {
                 cancel.check_at(place)?;
-                let (values, scale) = source.vector(place)?;
+                let (values, scale) = source.vector(place, &mut room)?;
                 encoder.subtract(1.0, values, scale, &mut rest);
                 most = most.max(reach(&rest));
             }

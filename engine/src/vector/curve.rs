@@ -191,8 +191,9 @@ fn deviation(
         ..
     } = Room::default();
     let (mut squares, mut lengths) = (0.0f64, 0.0f64);
+    let (mut own, mut others_own) = (Vec::new(), Vec::new());
     for sample in samples {
-        let (values, scale) = source.vector(places[*sample as usize])?;
+        let (values, scale) = source.vector(places[*sample as usize], &mut own)?;
         encoder.probe(values, scale, &mut probe);
         let others: Vec<u32> = (0..COMPARED.min(nodes.len() as u32))
             .filter(|node| node != sample)
@@ -200,7 +201,7 @@ fn deviation(
         nodes.codes.scores(&probe, &others, &mut scores);
         let mut errors = Vec::with_capacity(others.len());
         for (other, by_codes) in others.iter().zip(&scores.values) {
-            let other = source.vector(places[*other as usize])?;
+            let other = source.vector(places[*other as usize], &mut others_own)?;
             let score = comparable(
                 encoder.metric,
                 score(encoder.metric, (values, scale), other),

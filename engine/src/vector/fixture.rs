@@ -92,7 +92,7 @@ impl VectorSource for Rows {
         self.count() as u32
     }
 
-    fn vector(&self, place: u32) -> Result<(&[f32], f32)> {
+    fn vector<'a>(&'a self, place: u32, _: &'a mut Vec<f32>) -> Result<(&'a [f32], f32)> {
         Ok(self.scaled(place as usize))
     }
 

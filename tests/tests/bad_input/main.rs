@@ -9,8 +9,8 @@ mod reading;
 mod writing;
 
 use amphora::{
-    Collection, Database, Error, ErrorKind, Field, Limits, Metric, Op, Options, Point, Schema,
-    Vector,
+    Collection, Database, Datatype, Error, ErrorKind, Field, Limits, Metric, Op, Options, Point,
+    Schema, Vector,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::Path};
@@ -91,6 +91,11 @@ fn schema() -> Schema {
     Schema::new()
         .vector("cosine", Vector::new(3, Metric::Cosine))
         .vector("dot", Vector::new(3, Metric::Dot))
+        .vector("list", Vector::new(2, Metric::Cosine).multi())
+        .vector(
+            "half",
+            Vector::new(3, Metric::Cosine).datatype(Datatype::Float16),
+        )
         .field("year", Field::Integer)
         .field("work", Field::Keyword)
         .field("weight", Field::Float)

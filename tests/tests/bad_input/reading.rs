@@ -53,6 +53,36 @@ fn queries() {
             says: &["no vector \"../x\"", "\"cosine\", \"dot\""],
         },
         Case {
+            name: "one vector where points have lists",
+            refused: |_, docs| refusal(|| docs.search(Query::nearest("list", [1.0; 2]))),
+            says: &["\"list\"", "found one vector; expected a list"],
+        },
+        Case {
+            name: "a list where points have one vector",
+            refused: |_, docs| refusal(|| docs.search(Query::nearest_multi("dot", [[1.0; 3]]))),
+            says: &["\"dot\"", "found a list of vectors; expected one"],
+        },
+        Case {
+            name: "no vectors",
+            refused: |_, docs| refusal(|| docs.search(Query::nearest_multi("list", [[0.0; 2]; 0]))),
+            says: &["found 0 vectors; expected 1 to 4096"],
+        },
+        Case {
+            name: "too many vectors",
+            refused: |_, docs| {
+                let list = || Query::nearest_multi("list", vec![[1.0; 2]; 4_097]);
+                refusal(|| docs.search(list()))
+            },
+            says: &["found 4097 vectors; expected 1 to 4096"],
+        },
+        Case {
+            name: "one of a list is too long",
+            refused: |_, docs| {
+                refusal(|| docs.search(Query::nearest_multi("list", [vec![1.0; 2], vec![1.0; 3]])))
+            },
+            says: &["number 1 of a list", "found 3 dimensions"],
+        },
+        Case {
             name: "limit 0",
             refused: |_, docs| refusal(|| docs.search(query().limit(0))),
             says: &["limit of a query is 0", "expected 1 to 100"],

@@ -8,6 +8,10 @@ fn with(name: &'static str, values: &'static [f32]) -> Point {
     Point::new(9).vector(name, values)
 }
 
+fn listing(name: &'static str, list: Vec<Vec<f32>>) -> Point {
+    Point::new(9).multi_vector(name, list)
+}
+
 fn carrying(payload: Value) -> Point {
     Point::new(9).payload(payload)
 }
@@ -66,9 +70,66 @@ fn vectors() {
             says: &["expected at least"],
         },
         Case {
+            name: "too large for 16 bits",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[1.0, 65_505.0, 0.0])])),
+            says: &["\"half\"", "dimension 1 is 65505", "at most 65504"],
+        },
+        Case {
+            name: "not a number of 16 bits",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[0.0, 1.0, f32::NAN])])),
+            says: &["dimension 2 is NaN", "at most 65504"],
+        },
+        Case {
+            name: "zero under cosine once it is rounded",
+            refused: |_, docs| refusal(|| docs.upsert([with("half", &[1e-8; 3])])),
+            says: &["rounded to 16 bits", "zero vector"],
+        },
+        Case {
+            name: "one where a list is expected",
+            refused: |_, docs| refusal(|| docs.upsert([with("list", &[1.0, 2.0])])),
+            says: &["\"list\"", "found one vector; expected a list", "id \"9\""],
+        },
+        Case {
+            name: "a list where one is expected",
+            refused: |_, docs| refusal(|| docs.upsert([listing("dot", vec![vec![1.0; 3]])])),
+            says: &["\"dot\"", "found a list of vectors; expected one"],
+        },
+        Case {
+            name: "an empty list",
+            refused: |_, docs| refusal(|| docs.upsert([listing("list", Vec::new())])),
+            says: &["\"list\"", "found 0 vectors; expected 1 to 4096"],
+        },
+        Case {
+            name: "too long a list",
+            refused: |_, docs| {
+                refusal(|| docs.upsert([listing("list", vec![vec![1.0; 2]; 4_097])]))
+            },
+            says: &["found 4097 vectors; expected 1 to 4096"],
+        },
+        Case {
+            name: "a list of which one is too short",
+            refused: |_, docs| {
+                refusal(|| docs.upsert([listing("list", vec![vec![1.0; 2], vec![1.0]])]))
+            },
+            says: &["number 1 of a list", "found 1 dimensions; expected 2"],
+        },
+        Case {
+            name: "a list of which one is zero under cosine",
+            refused: |_, docs| refusal(|| docs.upsert([listing("list", vec![vec![0.0; 2]])])),
+            says: &["number 0 of a list", "zero vector"],
+        },
+        Case {
+            name: "a list given twice",
+            refused: |_, docs| {
+                let list = || vec![vec![1.0; 2]];
+                refusal(|| docs.upsert([listing("list", list()).multi_vector("list", list())]))
+            },
+            says: &["\"list\" is given twice"],
+        },
+        Case {
             name: "unknown",
             refused: |_, docs| refusal(|| docs.upsert([with("dott", &[1.0; 3])])),
-            says: &["no vector \"dott\"", "\"cosine\", \"dot\""],
+            says: &["no vector \"dott\"", "\"cosine\", \"dot\", \"half\""],
         },
         Case {
             name: "given twice",

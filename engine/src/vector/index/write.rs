@@ -81,9 +81,10 @@ impl Parts {
         let mut bytes = vec![0; places.len() * width];
         let mut factors = vec![Factors::default(); places.len()];
         let rows = bytes.par_chunks_mut(width).zip(&mut factors).zip(&places);
-        rows.try_for_each_init(Vec::new, |rest, ((code, factors), place)| {
+        let rooms = <(Vec<f32>, Vec<f32>)>::default;
+        rows.try_for_each_init(rooms, |(room, rest), ((code, factors), place)| {
             cancel.check_at(*place)?;
-            let (values, scale) = source.vector(*place)?;
+            let (values, scale) = source.vector(*place, room)?;
             *factors = encoder.encode(values, scale, rest, code);
             Ok::<_, Error>(())
         })?;
@@ -112,12 +113,15 @@ impl Parts {
         let width = bits::words(center.len());
         let mut cells = vec![0; places.len() * width];
         let rows = cells.par_chunks_mut(width).zip(places);
-        rows.try_for_each_init(Vec::new, |rest, (cell, place)| {
-            let (values, scale) = source.vector(*place)?;
-            self.encoder.subtract(1.0, values, scale, rest);
-            bits::encode(*metric, center, rest, cell);
-            Ok::<_, Error>(())
-        })?;
+        rows.try_for_each_init(
+            <(Vec<f32>, Vec<f32>)>::default,
+            |(room, rest), (cell, place)| {
+                let (values, scale) = source.vector(*place, room)?;
+                self.encoder.subtract(1.0, values, scale, rest);
+                bits::encode(*metric, center, rest, cell);
+                Ok::<_, Error>(())
+            },
+        )?;
         Ok(cells)
     }
 

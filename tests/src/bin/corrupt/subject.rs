@@ -1,13 +1,15 @@
 //! The database that is damaged: its files, what they must be read as, and how both were before.
 
 use amphora::{
-    Database, Field, Hit, Hnsw, Metric, Point, PointId, Query, Result, Schema, Vector, field,
+    Database, Datatype, Field, Hit, Hnsw, Metric, Point, PointId, Query, Result, Schema, Vector,
+    field,
     vfs::{MemoryVfs, Vfs},
 };
 use amphora_tests::{
     nearest,
     opening::{self, Memory},
     random::Random,
+    stored::stored,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, ops::Range};
@@ -51,7 +53,11 @@ impl Seen {
             let found = ids.iter().map(|id| collection.get(*id).wait());
             let hits = schema.vectors.iter().map(|(name, vector)| {
                 let values = vec![0.5; vector.dimensions as usize];
-                let query = Query::nearest(name, values).limit(200).with_vectors(true);
+                let query = match vector.multi {
+                    true => Query::nearest_multi(name, [values]),
+                    false => Query::nearest(name, values),
+                };
+                let query = query.limit(200).with_vectors(true);
                 collection.search(query.exact()).wait()
             });
             let problem = nearest::problem(&collection, &points.iter().collect::<Vec<_>>())?;
@@ -235,8 +241,13 @@ fn schema() -> Schema {
     };
     Schema::new()
         .vector("a", Vector::new(6, Metric::Cosine).hnsw(hnsw))
-        .vector("b", Vector::new(3, Metric::Euclidean).hnsw(hnsw))
+        .vector("b", halves().hnsw(hnsw))
+        .vector("c", Vector::new(1, Metric::Dot).multi())
         .field("year", Field::Integer)
+}
+
+fn halves() -> Vector {
+    Vector::new(3, Metric::Euclidean).datatype(Datatype::Float16)
 }
 
 fn scaled(ids: &Range<u64>) -> Range<u64> {
@@ -255,7 +266,8 @@ fn point(number: u64, random: &mut Random) -> Point {
     let mut values = |count: usize| (0..count).map(|_| random.unit()).collect::<Vec<_>>();
     Point::new(id(number))
         .vector("a", values(6))
-        .vector("b", values(3))
+        .vector("b", stored(&halves(), &values(3)).unwrap_or_default())
+        .multi_vector("c", [values(1), values(1)])
         .payload(json!({
             "year": 1840 + random.below(20),
             "title": format!("Chapter {}", random.below(1_000)),

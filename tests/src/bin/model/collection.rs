@@ -5,8 +5,10 @@ use super::{
     edit::{Change, How, Selected, When, at},
     step::{Alteration, Expected, Ranked, Ranking},
 };
-use amphora::{Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema};
-use amphora_tests::nearest;
+use amphora::{
+    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema, Vector,
+};
+use amphora_tests::{nearest, stored::stored};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +41,17 @@ impl Collection {
     pub(crate) fn put(&mut self, point: &Point) {
         self.take(&point.id);
         let mut point = point.clone();
+        for (name, values) in &mut point.vectors {
+            let kept = stored(&self.schema.vectors[name], values);
+            *values = kept.expect("it fits");
+        }
+        for (name, list) in &mut point.multi_vectors {
+            let vector = &self.schema.vectors[name];
+            let kept = list.iter().map(|values| stored(vector, values));
+            *list = kept.collect::<Option<_>>().expect("it fits");
+        }
         point.vectors.sort_by(|a, b| a.0.cmp(&b.0));
+        point.multi_vectors.sort_by(|a, b| a.0.cmp(&b.0));
         let payload = point.payload.to_value();
         self.written += 1;
         self.places.insert(point.id.clone(), self.written);
@@ -126,6 +138,10 @@ impl Collection {
                         point.vectors.retain(|(known, _)| known != name);
                         point.vectors.push((name.clone(), values.clone()));
                     }
+                    for (name, list) in &given.multi_vectors {
+                        point.multi_vectors.retain(|(known, _)| known != name);
+                        point.multi_vectors.push((name.clone(), list.clone()));
+                    }
                 })
             }
             Change::Alter(selected, how) => {
@@ -200,7 +216,10 @@ impl Collection {
             }
             Alteration::DropVector(name) => {
                 let points = self.points.values_mut();
-                points.for_each(|(point, _)| point.vectors.retain(|(known, _)| known != name));
+                points.for_each(|(point, _)| {
+                    point.vectors.retain(|(known, _)| known != name);
+                    point.multi_vectors.retain(|(known, _)| known != name);
+                });
                 vectors.remove(name).is_some()
             }
             Alteration::DropField(name) => fields.remove(name).is_some(),
@@ -221,7 +240,11 @@ fn alter(point: &mut Point, how: &How) {
         How::SetPayload(given) => payload.extend(object(given)),
         How::OverwritePayload(given) => payload = object(given),
         How::DeleteKeys(keys) => payload.retain(|key, _| !keys.contains(key)),
-        How::DeleteVectors(names) => point.vectors.retain(|(name, _)| !names.contains(name)),
+        How::DeleteVectors(names) => {
+            point.vectors.retain(|(name, _)| !names.contains(name));
+            let lists = &mut point.multi_vectors;
+            lists.retain(|(name, _)| !names.contains(name));
+        }
         How::ClearPayload => payload.clear(),
         How::Expire(second) => point.expires_at = second.map(at),
     }
@@ -231,15 +254,21 @@ fn alter(point: &mut Point, how: &How) {
 impl Collection {
     /// Whether a point may be written here.
     pub(crate) fn fits(&self, point: &Point) -> bool {
-        let mut names: Vec<&str> = point.vectors.iter().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len() == point.vectors.len()
-            && point.vectors.iter().all(|(name, values)| {
-                self.schema.vectors.get(name).is_some_and(|vector| {
-                    vector.dimensions as usize == values.len()
-                        && (vector.metric != Metric::Cosine || values.iter().any(|x| *x != 0.0))
+        let lists = &point.multi_vectors;
+        let names = point.vectors.iter().map(|(name, _)| name);
+        let names: Vec<_> = names.chain(lists.iter().map(|(name, _)| name)).collect();
+        names.iter().collect::<BTreeSet<_>>().len() == names.len()
+            && lists.iter().all(|(name, list)| {
+                let vector = self.schema.vectors.get(name);
+                vector.is_some_and(|vector| {
+                    vector.multi
+                        && !list.is_empty()
+                        && list.iter().all(|values| stored(vector, values).is_some())
                 })
+            })
+            && point.vectors.iter().all(|(name, values)| {
+                let vector = self.schema.vectors.get(name);
+                vector.is_some_and(|vector| !vector.multi && stored(vector, values).is_some())
             })
             && self.fits_payload(&point.payload)
     }
@@ -265,21 +294,22 @@ impl Collection {
         let Some(vector) = self.schema.vectors.get(&query.vector) else {
             return Expected::Refused(ErrorKind::InvalidInput);
         };
-        let zero = query.values.iter().all(|x| *x == 0.0);
-        if query.values.len() != vector.dimensions as usize
-            || vector.metric == Metric::Cosine && zero
-            || !(1..=10_000).contains(&query.limit)
-        {
+        let is_wrong = |values: &Vec<f32>| {
+            let zero = values.iter().all(|x| *x == 0.0);
+            values.len() != vector.dimensions as usize || vector.metric == Metric::Cosine && zero
+        };
+        let lists = &query.multi_values;
+        let all_right = match vector.multi {
+            true => query.values.is_empty() && !lists.is_empty() && !lists.iter().any(is_wrong),
+            false => lists.is_empty() && !is_wrong(&query.values),
+        };
+        if !all_right || !(1..=10_000).contains(&query.limit) {
             return Expected::Refused(ErrorKind::InvalidInput);
         }
         let matching = self.matching(query.filter.as_ref());
         let mut all: Vec<Ranked> = matching
             .filter_map(|point| {
-                let (_, values) = point
-                    .vectors
-                    .iter()
-                    .find(|(name, _)| *name == query.vector)?;
-                let (score, tolerance) = nearest::score(vector.metric, &query.values, values);
+                let (score, tolerance) = score(vector, query, point)?;
                 Some(Ranked {
                     score,
                     tolerance,
@@ -294,9 +324,21 @@ impl Collection {
         Expected::Hits(Ranking {
             all,
             limit: query.limit,
-            is_exact: query.effort == Effort::Exact,
+            is_exact: vector.multi || query.effort == Effort::Exact,
             with_payload: query.with_payload,
             with_vectors: query.with_vectors,
         })
     }
+}
+
+/// The score of a point that has the vector, and how far it may be off.
+fn score(vector: &Vector, query: &Query, point: &Point) -> Option<(f64, f64)> {
+    if vector.multi {
+        let mut lists = point.multi_vectors.iter();
+        let (_, list) = lists.find(|(name, _)| *name == query.vector)?;
+        return Some(nearest::max_sim(vector.metric, &query.multi_values, list));
+    }
+    let mut vectors = point.vectors.iter();
+    let (_, values) = vectors.find(|(name, _)| *name == query.vector)?;
+    Some(nearest::score(vector.metric, &query.values, values))
 }

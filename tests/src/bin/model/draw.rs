@@ -7,7 +7,7 @@ use super::{
     model::{Model, STALE},
     step::{FEEDS, NAMES, SNAPSHOTS, Step, Way, Write},
 };
-use amphora::{Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
+use amphora::{Datatype, Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
 use amphora_tests::random::Random;
 use serde_json::{Map, Value, json};
 
@@ -133,21 +133,28 @@ pub(crate) const DECLARED: [(&str, Field); 4] = [
     ("flag", Field::Bool),
 ];
 
-pub(crate) fn vector(random: &mut Random) -> Vector {
+/// The vector of this name.
+pub(crate) fn vector(random: &mut Random, name: &str) -> Vector {
     let metrics = [
         Metric::Cosine,
         Metric::Dot,
         Metric::Euclidean,
         Metric::Manhattan,
     ];
-    let dimensions = *pick(random, &[1, 2, 3, 4, 7, 16, 17, 33]);
-    Vector::new(dimensions, *pick(random, &metrics))
+    // Points may have long lists, and an edit by a filter shall be one step all the same: so few
+    // numbers in so few lists.
+    let is_multi = name == VECTORS[0] && random.below(2) == 0;
+    let widths = &[1, 2, 3, 4, 7, 16, 17, 33];
+    let dimensions = *pick(random, if is_multi { &widths[..4] } else { widths });
+    let datatype = *pick(random, &[Datatype::Float32, Datatype::Float16]);
+    let vector = Vector::new(dimensions, *pick(random, &metrics)).datatype(datatype);
+    if is_multi { vector.multi() } else { vector }
 }
 
 fn schema(random: &mut Random) -> Schema {
     let mut schema = Schema::new();
     for name in &VECTORS[..random.below(4) as usize] {
-        schema = schema.vector(*name, vector(random));
+        schema = schema.vector(*name, vector(random, name));
     }
     for (name, declared) in DECLARED {
         if random.below(2) == 0 {
@@ -236,8 +243,12 @@ pub(crate) fn point(random: &mut Random, model: &Model, name: usize) -> Point {
     }
     for (name, vector) in &collection.schema.vectors {
         if random.below(5) > 0 {
-            let values = values(random, vector.dimensions as usize);
-            point.vectors.push((name.clone(), values));
+            let (width, largest) = (vector.dimensions as usize, largest(vector));
+            if vector.multi {
+                point = point.multi_vector(name, list(random, width, largest));
+            } else {
+                point = point.vector(name, values(random, width, largest));
+            }
         }
     }
     match random.below(400) {
@@ -252,9 +263,11 @@ pub(crate) fn point(random: &mut Random, model: &Model, name: usize) -> Point {
             }
         }
         3 => point = point.payload(json!({ "year": 1.5, "tag": 1, "weight": "x", "flag": 0 })),
-        4 => {
+        6 => point = point.multi_vector("a", [[1.0]; 0]),
+        4 | 5 => {
+            let value = [0.0, 7e4][random.below(2) as usize];
             if let Some((_, values)) = point.vectors.first_mut() {
-                values.fill(0.0);
+                values.fill(value);
             }
         }
         _ => {}
@@ -267,13 +280,21 @@ pub(crate) fn expiry(random: &mut Random, model: &Model) -> u64 {
     model.clock - 2 + random.below(40)
 }
 
+/// How large numbers may be to be stored.
+fn largest(vector: &Vector) -> f32 {
+    match vector.datatype {
+        Datatype::Float16 => 6e4,
+        _ => 1e15,
+    }
+}
+
 /// Small integers, whose scores are exact and often equal, or any numbers.
-fn values(random: &mut Random, dimensions: usize) -> Vec<f32> {
+fn values(random: &mut Random, dimensions: usize, largest: f32) -> Vec<f32> {
     let sort = random.below(8);
     let mut values: Vec<f32> = (0..dimensions)
         .map(|_| match sort {
             0..4 => random.below(7) as f32 - 3.0,
-            4 => random.unit() * 1e15,
+            4 => random.unit() * largest,
             5 => random.unit() * 1e-3,
             _ => random.unit(),
         })
@@ -283,6 +304,13 @@ fn values(random: &mut Random, dimensions: usize) -> Vec<f32> {
         values[0] = 1.0;
     }
     values
+}
+
+fn list(random: &mut Random, dimensions: usize, largest: f32) -> Vec<Vec<f32>> {
+    let count = 1 + random.below(4);
+    (0..count)
+        .map(|_| values(random, dimensions, largest))
+        .collect()
 }
 
 const INTEGERS: [i64; 7] = [-3, 0, 1, 2, 7, (1 << 53) + 1, i64::MIN];
@@ -402,14 +430,21 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
         let place = random.below(vectors.len() as u64) as usize;
         vectors.iter().nth(place)
     });
-    let (name, mut dimensions) = match known {
-        Some((name, vector)) => (name.as_str(), vector.dimensions as usize),
-        None => ("absent", 3),
+    let (name, mut dimensions, mut is_multi) = match known {
+        Some((name, vector)) => (&**name, vector.dimensions as usize, vector.multi),
+        None => ("absent", 3, false),
     };
     if random.below(200) == 0 {
         dimensions += 1;
     }
-    let mut query = Query::nearest(name, values(random, dimensions))
+    if random.below(200) == 0 {
+        is_multi = !is_multi;
+    }
+    let query = match is_multi {
+        true => Query::nearest_multi(name, list(random, dimensions, 1e15)),
+        false => Query::nearest(name, values(random, dimensions, 1e15)),
+    };
+    let mut query = query
         .limit(1 + random.below(20) as usize)
         .with_payload(random.below(2) == 0)
         .with_vectors(random.below(2) == 0);

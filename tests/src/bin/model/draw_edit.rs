@@ -100,7 +100,7 @@ pub(crate) fn alteration(random: &mut Random, collection: Option<&Collection>) -
         let drops = has(|c, name| c.schema.vectors.contains_key(name), name) == sensible;
         return match drops {
             true => Alteration::DropVector(name.to_owned()),
-            false => Alteration::AddVector(name.to_owned(), vector(random)),
+            false => Alteration::AddVector(name.to_owned(), vector(random, name)),
         };
     }
     let drops = has(|c, name| c.schema.fields.contains_key(name), field) == sensible;

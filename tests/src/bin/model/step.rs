@@ -273,13 +273,13 @@ impl Ranking {
             {
                 return wrong("its payload differs");
             }
-            let none = Vec::new();
-            let vectors = if self.with_vectors {
-                &own.point.vectors
+            let (none, no_lists) = Default::default();
+            let (vectors, lists) = if self.with_vectors {
+                (&own.point.vectors, &own.point.multi_vectors)
             } else {
-                &none
+                (&none, &no_lists)
             };
-            if hit.vectors != *vectors {
+            if hit.vectors != *vectors || hit.multi_vectors != *lists {
                 return wrong("its vectors differ");
             }
         }

@@ -265,7 +265,11 @@ fn use_stale(handle: &Collection, way: usize) -> Result<Answer> {
                 return use_stale(handle, 0);
             };
             let values = vec![1.0; vector.dimensions as usize];
-            drop(handle.search(Query::nearest(name, values)).wait()?);
+            let query = match vector.multi {
+                true => Query::nearest_multi(name, [values]),
+                false => Query::nearest(name, values),
+            };
+            drop(handle.search(query).wait()?);
         }
     }
     Ok(Answer::Done)

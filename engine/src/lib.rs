@@ -98,5 +98,5 @@ pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{Effort, FieldPath, Filter, Hit, Query, field};
-pub use schema::{Datatype, Field, Hnsw, Metric, Schema, Vector};
+pub use schema::{Datatype, Field, Hnsw, Metric, Quantization, Schema, Vector};
 pub use snapshot::Snapshot;

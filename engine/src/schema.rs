@@ -45,6 +45,26 @@ pub struct Vector {
     /// How the indexes over it are built.
     #[serde(default, skip_serializing_if = "Hnsw::is_default")]
     pub hnsw: Hnsw,
+    /// What the indexes over it know of each vector.
+    #[serde(default, skip_serializing_if = "Quantization::is_default")]
+    pub quantization: Quantization,
+}
+
+/// What an index knows of each vector. The best that it finds is always compared again by the
+/// vectors themselves, which stay on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Quantization {
+    /// Eight bits for each dimension, and one bit more for searches with filters: about 600 bytes for
+    /// a vector of 384 dimensions, links included.
+    #[default]
+    Scalar,
+    /// One bit for each dimension (Gao and Long, `RaBitQ`, 2024), for collections whose indexes would
+    /// not fit into memory: about 200 bytes for a vector of 384 dimensions, links included. To find as
+    /// much, more vectors are compared again, and read from disk for it. Not under
+    /// [`Metric::Manhattan`].
+    Binary,
 }
 
 /// How the numbers of a vector are stored. Queries are not affected: their numbers are compared as
@@ -120,6 +140,12 @@ pub enum Field {
     Float,
     /// True or false.
     Bool,
+}
+
+impl Quantization {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for Hnsw {
@@ -215,6 +241,12 @@ impl Schema {
         for (name, vector) in &self.vectors {
             check_name("vector", name)?;
             vector.hnsw.check(name)?;
+            if vector.quantization == Quantization::Binary && vector.metric == Metric::Manhattan {
+                return Err(Error::invalid(format!(
+                    "vector {}: binary quantization does not serve the metric manhattan; expected another",
+                    quoted(name)
+                )));
+            }
             if !(1..=Vector::MAX_DIMENSIONS).contains(&vector.dimensions) {
                 return Err(Error::invalid(format!(
                     "vector {name:?} has {} dimensions; expected 1 to {}",
@@ -271,6 +303,7 @@ impl Vector {
             datatype: Datatype::Float32,
             multi: false,
             hnsw: Hnsw::DEFAULT,
+            quantization: Quantization::Scalar,
         }
     }
 
@@ -315,6 +348,13 @@ impl Vector {
     #[must_use]
     pub const fn hnsw(mut self, hnsw: Hnsw) -> Self {
         self.hnsw = hnsw;
+        self
+    }
+
+    /// What the indexes over it know of each vector: eight bits for each dimension unless changed.
+    #[must_use]
+    pub const fn quantization(mut self, quantization: Quantization) -> Self {
+        self.quantization = quantization;
         self
     }
 }

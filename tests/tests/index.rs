@@ -2,8 +2,8 @@
 //! whatever becomes of them.
 
 use amphora::{
-    Collection, Database, ErrorKind, Field, Hit, Metric, Options, Point, Query, Schema, Vector,
-    field,
+    Collection, Database, ErrorKind, Field, Hit, Metric, OptimizeProgress, Options, Point,
+    Quantization, Query, Schema, Vector, field,
     vfs::{MemoryVfs, Vfs},
 };
 use amphora_tests::{
@@ -16,7 +16,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -141,6 +141,81 @@ fn an_index_finds_nearly_all_under_every_metric() {
         );
         db.close().wait().expect("closed");
     }
+}
+
+#[test]
+fn an_index_of_bits_takes_less_room_and_finds_as_much() {
+    let mut lengths = Vec::new();
+    for quantization in [Quantization::Scalar, Quantization::Binary] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let db = open(directory.path());
+        let dimensions = 512;
+        let vector = Vector::new(dimensions, Metric::Cosine).quantization(quantization);
+        let schema = Schema::new().vector("v", vector).field("n", Field::Integer);
+        let created = db.create_collection("docs", schema).wait();
+        let docs = created.expect("it is new");
+        let mut random = Random(3);
+        let mut wide = || -> Vec<f32> {
+            let mut center = Random(random.below(CLUSTERS) + 1);
+            let values = (0..dimensions).map(|_| center.unit() + random.unit());
+            values.collect()
+        };
+        let points = (0..2_000u64).map(|id| {
+            Point::new(id)
+                .vector("v", wide())
+                .payload(json!({ "n": id }))
+        });
+        let upserted = docs.upsert(points.collect::<Vec<_>>()).wait();
+        upserted.expect("it is written");
+        db.optimize().wait().expect("optimized");
+        let [file] = &index_files(directory.path())[..] else {
+            panic!("one index")
+        };
+        lengths.push(fs::metadata(file).expect("a file").len());
+        for filter in [None, Some(field("n").below(400))] {
+            let mut found = 0;
+            for _ in 0..50 {
+                let query = Query::nearest("v", wide());
+                let query = match &filter {
+                    Some(filter) => query.filter(filter.clone()),
+                    None => query,
+                };
+                let exact = docs.search(query.clone().exact()).wait().expect("hits");
+                let hits = docs.search(query).wait().expect("hits");
+                found += ids(&hits).intersection(&ids(&exact)).count();
+            }
+            assert!(found >= 475, "{quantization:?}: {found} of 500, {filter:?}");
+        }
+        // Before all of it was checked, and after.
+        db.close().wait().expect("closed");
+        let db = open(directory.path());
+        let docs = db.collection("docs").wait().expect("there");
+        for _ in 0..5 {
+            let hits = docs.search(Query::nearest("v", wide())).wait();
+            assert_eq!(hits.expect("hits").len(), 10);
+        }
+        assert!(db.verify().wait().expect("verified").damaged.is_empty());
+        db.close().wait().expect("closed");
+    }
+    assert!(lengths[1] * 2 < lengths[0], "{lengths:?}");
+}
+
+#[test]
+fn optimizing_says_how_many_indexes_are_wanting() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = open(directory.path());
+    let docs = create(&db, Metric::Dot);
+    fill(&docs, 0..500, &mut Random(1));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&told);
+    let report = move |progress: OptimizeProgress| {
+        let mut told = listener.lock().unwrap_or_else(PoisonError::into_inner);
+        told.push(progress.wanting_indexes);
+    };
+    db.optimize_with(report).wait().expect("optimized");
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(told.contains(&1) && told.last() == Some(&0), "{told:?}");
+    db.close().wait().expect("closed");
 }
 
 #[test]

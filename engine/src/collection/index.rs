@@ -115,6 +115,7 @@ fn subject(segment: &Segment, number: u32, vector: &Vector) -> Subject {
         vector: number,
         metric: vector.metric,
         dimensions: vector.dimensions,
+        quantization: vector.quantization,
     }
 }
 

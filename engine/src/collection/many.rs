@@ -28,16 +28,15 @@ impl Collection {
     /// As [`search`](Self::search).
     ///
     /// ```
-    /// # use amphora::{Database, Metric, Point, Query, Schema, Vector};
-    /// # let directory = tempfile::tempdir()?;
-    /// # let db = Database::open(directory.path().join("db")).wait()?;
+    /// # use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
     /// # let schema = Schema::new().vector("v", Vector::new(2, Metric::Dot));
     /// # let docs = db.create_collection("docs", schema).wait()?;
     /// docs.upsert([Point::new(1).vector("v", [1.0, 0.0])]).wait()?;
     /// let queries = [[1.0, 2.0], [3.0, 4.0]].map(|values| Query::nearest("v", values));
     /// let answers = docs.search_many(queries).wait()?;
     /// assert_eq!((answers[0][0].score, answers[1][0].score), (1.0, 3.0));
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # Ok::<_, amphora::Error>(())
     /// ```
     pub fn search_many(&self, queries: impl IntoIterator<Item = Query>) -> Op<Vec<Vec<Hit>>> {
         // One too many is enough to be refused.

@@ -15,6 +15,7 @@ impl Committer {
             memory_bytes: self.tables.memory_bytes() as u64,
             segments: self.tables.all().map(|table| table.segments.len()).sum(),
             collections: self.tables.all().count(),
+            wanting_indexes: self.upkeep.wanting_indexes(&self.tables),
         };
         if self.progress.replace(progress) == Some(progress) {
             return;

@@ -71,7 +71,7 @@ pub(crate) enum Snapshots {
 }
 
 /// How far [`Database::optimize_with`](crate::Database::optimize_with) has come: it ends when no
-/// points are in memory alone and each collection has one segment at most.
+/// points are in memory alone and each collection has one segment at most, with its indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptimizeProgress {
@@ -81,6 +81,8 @@ pub struct OptimizeProgress {
     pub segments: usize,
     /// Collections.
     pub collections: usize,
+    /// Indexes that are still to be built, the one included that is being built.
+    pub wanting_indexes: usize,
 }
 
 /// What a change did.

@@ -15,7 +15,7 @@
 //! A row is a cell of whole words: its bits, then two words of [`Factors`]. In 384 dimensions that
 //! is a line of cache. The words of a query that meet the factors are zero.
 
-use super::codes::Probe;
+use super::codes::{Probe, Scores, Table};
 use crate::{kernel, schema::Metric};
 use std::f32::consts::FRAC_1_SQRT_2;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -61,7 +61,13 @@ pub(crate) struct BitProbe {
     rough: f32,
     /// How much the offsets of rows count.
     weight: f32,
-    sums: Vec<u32>,
+}
+
+/// Rows that are compared with one query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glanced<'a> {
+    pub(crate) bits: Bits<'a>,
+    pub(crate) probe: &'a BitProbe,
 }
 
 /// A score, about, and its standard deviation.
@@ -143,31 +149,62 @@ impl BitProbe {
 }
 
 impl Bits<'_> {
+    fn cell(&self, row: u32) -> Option<&[u64]> {
+        let width = words(self.dimensions);
+        let start = row as usize * width;
+        self.cells.get(start..start + width)
+    }
+}
+
+impl Glanced<'_> {
     /// How near rows seem to be: larger for the nearer. A row that is none is the farthest.
-    pub(crate) fn glances(&self, probe: &mut BitProbe, rows: &[u32], glances: &mut Vec<Glance>) {
-        probe.sums.resize(rows.len(), 0);
-        kernel::bit_dots_at(&probe.planes, self.cells, rows, &mut probe.sums);
-        glances.clear();
-        let sums = rows.iter().zip(&probe.sums);
-        glances.extend(sums.map(|(row, sum)| match self.factors(*row) {
-            Some(factors) => probe.glance(*sum, factors),
+    pub(crate) fn glances(
+        &self,
+        rows: &[u32],
+        sums: &mut Vec<i32>,
+    ) -> impl Iterator<Item = Glance> {
+        sums.resize(rows.len(), 0);
+        let sums: &mut [u32] = bytemuck::cast_slice_mut(sums);
+        kernel::bit_dots_at(&self.probe.planes, self.bits.cells, rows, sums);
+        let sums = rows.iter().zip(&*sums);
+        sums.map(|(row, sum)| match self.bits.cell(*row) {
+            Some(cell) => self.probe.glance(*sum, cell),
             None => Glance {
                 score: f32::NEG_INFINITY,
                 deviation: 0.0,
             },
-        }));
+        })
+    }
+}
+
+impl Table for Glanced<'_> {
+    fn len(&self) -> usize {
+        self.bits.cells.len() / words(self.bits.dimensions)
     }
 
-    fn factors(&self, row: u32) -> Option<Factors> {
-        let width = words(self.dimensions);
-        let start = row as usize * width + (width - FACTORS);
-        let words: &[u64] = self.cells.get(start..start + FACTORS)?;
-        bytemuck::cast_slice(words).first().copied()
+    /// With the query that it was made with.
+    fn scores(&self, _: &Probe, rows: &[u32], Scores { values, sums }: &mut Scores) {
+        values.clear();
+        values.extend(self.glances(rows, sums).map(|glance| glance.score));
+    }
+
+    fn prefetch(&self, row: u32) {
+        kernel::prefetch(bytemuck::cast_slice(
+            self.bits.cell(row).unwrap_or_default(),
+        ));
     }
 }
 
 impl BitProbe {
-    fn glance(&self, sum: u32, row: Factors) -> Glance {
+    /// How near the row seems to be whose cell this is.
+    pub(crate) fn score(&self, cell: &[u64]) -> f32 {
+        self.glance(kernel::bit_dot(&self.planes, cell), cell).score
+    }
+
+    /// What the sum that a cell comes to means.
+    fn glance(&self, sum: u32, cell: &[u64]) -> Glance {
+        let row = cell.last_chunk::<FACTORS>();
+        let row: Factors = row.map_or_else(Factors::default, |words| bytemuck::cast(*words));
         let product = 2.0 * self.step * (sum as f32 - MOST * row.ones as f32) - self.sum;
         Glance {
             score: product * row.scale + row.offset * self.weight,
@@ -278,13 +315,22 @@ mod tests {
             cells: &cells,
         };
         let (mut probe, mut bit_probe) = (Probe::default(), BitProbe::default());
-        let (mut glances, mut offs) = (Vec::new(), Vec::new());
+        let (mut glances, mut sums, mut offs) = (Vec::new(), Vec::new(), Vec::new());
         let all: Vec<u32> = (0..rows.count() as u32).collect();
         for query in 0..20 {
             let (values, scale) = rows.scaled(query * 7);
             encoder.probe(values, scale, &mut probe);
             bit_probe.set(&probe);
-            bits.glances(&mut bit_probe, &all, &mut glances);
+            let glanced = Glanced {
+                bits,
+                probe: &bit_probe,
+            };
+            glances.clear();
+            glances.extend(glanced.glances(&all, &mut sums));
+            for (row, glance) in glances.iter().enumerate() {
+                let one = bit_probe.score(bits.cell(row as u32).unwrap());
+                assert_eq!(one.to_bits(), glance.score.to_bits());
+            }
             let (q, weight) = probe.rest();
             for (row, glance) in glances.iter().enumerate() {
                 let (values, scale) = rows.scaled(row);
@@ -328,13 +374,14 @@ mod tests {
             dimensions: 3,
             cells: &cell,
         };
-        let mut probe = BitProbe {
+        let probe = &BitProbe {
             planes: vec![[u64::MAX; 4], [0; 4], [0; 4]],
             ..BitProbe::default()
         };
-        let mut glances = Vec::new();
-        bits.glances(&mut probe, &[0, 1, u32::MAX], &mut glances);
-        let scores: Vec<f32> = glances.iter().map(|glance| glance.score).collect();
+        let mut sums = Vec::new();
+        let glanced = Glanced { bits, probe };
+        let glances = glanced.glances(&[0, 1, u32::MAX], &mut sums);
+        let scores: Vec<f32> = glances.map(|glance| glance.score).collect();
         assert_eq!(scores, [0.0, f32::NEG_INFINITY, f32::NEG_INFINITY]);
     }
 }

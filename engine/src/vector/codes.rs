@@ -78,7 +78,7 @@ pub(crate) struct Probe {
 #[derive(Debug, Default)]
 pub(crate) struct Scores {
     pub(crate) values: Vec<f32>,
-    sums: Vec<i32>,
+    pub(super) sums: Vec<i32>,
 }
 
 impl Encoder {
@@ -206,6 +206,16 @@ fn signed(byte: u8) -> i8 {
     (byte ^ MIDDLE) as i8
 }
 
+/// Rows that can be compared with what is searched for.
+pub(crate) trait Table {
+    /// How many there are.
+    fn len(&self) -> usize;
+    /// How near rows are to a probe: larger for the nearer. A row that is none is the farthest.
+    fn scores(&self, probe: &Probe, rows: &[u32], scores: &mut Scores);
+    /// Begins to load what the score of a row takes.
+    fn prefetch(&self, row: u32);
+}
+
 impl Codes<'_> {
     /// The code of a row; empty if there is none.
     fn code(&self, row: u32) -> &[u8] {
@@ -223,9 +233,14 @@ impl Codes<'_> {
         probe.weight = 1.0;
         probe.sign();
     }
+}
 
-    /// How near rows are to a probe: larger for the nearer. A row that is none is the farthest.
-    pub(crate) fn scores(&self, probe: &Probe, rows: &[u32], scores: &mut Scores) {
+impl Table for Codes<'_> {
+    fn len(&self) -> usize {
+        self.factors.len()
+    }
+
+    fn scores(&self, probe: &Probe, rows: &[u32], scores: &mut Scores) {
         let Scores { values, sums } = scores;
         sums.resize(rows.len(), 0);
         match self.metric {
@@ -246,8 +261,7 @@ impl Codes<'_> {
         }));
     }
 
-    /// Begins to load what the scores of a row take.
-    pub(crate) fn prefetch(&self, row: u32) {
+    fn prefetch(&self, row: u32) {
         kernel::prefetch(self.code(row));
     }
 }

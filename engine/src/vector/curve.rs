@@ -3,7 +3,8 @@
 
 use super::{
     VectorSource,
-    codes::{Encoder, Probe, Scores},
+    bits::{BitProbe, Bits, Glanced},
+    codes::{Codes, Encoder, Probe, Scores, Table},
     hnsw::{Nodes, Scratch, Walk, Whole},
     score,
 };
@@ -72,22 +73,27 @@ impl Curve {
     }
 }
 
+/// What is measured: a graph that was built over some vectors.
+pub(super) struct Walked<'a> {
+    pub(super) nodes: &'a Whole<'a, Codes<'a>>,
+    /// What walks go by, if it is not the codes.
+    pub(super) bits: Option<Bits<'a>>,
+    pub(super) encoder: &'a Encoder,
+    pub(super) source: &'a dyn VectorSource,
+    /// For each node its place in the source.
+    pub(super) places: &'a [u32],
+}
+
 /// Searches for some of the points, each as if it were not in the graph.
-pub(super) fn measure(
-    nodes: &Whole<'_>,
-    encoder: &Encoder,
-    source: &dyn VectorSource,
-    places: &[u32],
-    cancel: &Cancel,
-) -> Result<Curve> {
+pub(super) fn measure(walked: &Walked<'_>, cancel: &Cancel) -> Result<Curve> {
     // From the last node back to the middle, where no level but the lowest misses them.
-    let len = places.len();
+    let len = walked.places.len();
     let count = SAMPLES.min(len / 4);
     let samples: Vec<u32> = (0..count)
         .map(|n| (len - 1 - n * len / (2 * count)) as u32)
         .collect();
     let last = samples.par_iter().map_init(Room::default, |room, sample| {
-        last_of_nearest(nodes, *sample, room, cancel)
+        last_of_nearest(walked.nodes, *sample, room, cancel)
     });
     let last: Vec<f32> = last.collect::<Result<_>>()?;
     let wanted = count * NEAREST.min(len.saturating_sub(1));
@@ -96,7 +102,7 @@ pub(super) fn measure(
     for ef in LADDER {
         let searched = samples.par_iter().zip(&last);
         let found = searched.map_init(Room::default, |room, (sample, last)| {
-            found(nodes, *sample, *last, ef, room, cancel)
+            walked.found(*sample, *last, ef, room, cancel)
         });
         let found = found.try_reduce(|| 0, |a, b| Ok(a + b))?;
         let share = if wanted == 0 {
@@ -111,7 +117,7 @@ pub(super) fn measure(
         }
     }
     steps.dedup_by(|next, before| next.1 <= before.1);
-    let deviation = deviation(nodes, encoder, source, places, &samples)?;
+    let deviation = walked.deviation(&samples)?;
     Ok(Curve { steps, deviation })
 }
 
@@ -121,18 +127,21 @@ struct Room {
     scratch: Scratch,
     probe: Probe,
     scores: Scores,
+    bit_probe: BitProbe,
+    nodes: Vec<u32>,
+    values: Vec<f32>,
 }
 
 /// How near the last of those is that are nearest to a node. Who is as near is as good: of many
 /// that are alike a search may find any.
 fn last_of_nearest(
-    nodes: &Whole<'_>,
+    nodes: &Whole<'_, Codes<'_>>,
     sample: u32,
     room: &mut Room,
     cancel: &Cancel,
 ) -> Result<f32> {
     let Room { probe, scores, .. } = room;
-    nodes.codes.probe_row(sample, probe);
+    nodes.table.probe_row(sample, probe);
     let mut best = TopK::new(NEAREST);
     let len = nodes.len() as u32;
     let mut others = Vec::with_capacity(Cancel::STRIDE as usize);
@@ -141,7 +150,7 @@ fn last_of_nearest(
         others.clear();
         let chunk = first..len.min(first + Cancel::STRIDE);
         others.extend(chunk.filter(|node| *node != sample));
-        nodes.codes.scores(probe, &others, scores);
+        nodes.table.scores(probe, &others, scores);
         for (node, score) in others.iter().zip(&scores.values) {
             if best.wants(*score) {
                 best.offer(*score, *node);
@@ -152,17 +161,118 @@ fn last_of_nearest(
     Ok(last.map_or(f32::NEG_INFINITY, |(score, _)| score))
 }
 
-/// How many of the nearest a search finds.
-fn found(
-    nodes: &Whole<'_>,
+impl Walked<'_> {
+    /// How many of the nearest a search finds.
+    fn found(
+        &self,
+        sample: u32,
+        last: f32,
+        ef: usize,
+        room: &mut Room,
+        cancel: &Cancel,
+    ) -> Result<usize> {
+        let Room {
+            scratch,
+            probe,
+            bit_probe,
+            nodes,
+            scores,
+            values,
+        } = room;
+        match self.bits {
+            Some(bits) => {
+                let place = self.places[sample as usize];
+                let (values, scale) = self.source.vector(place, values)?;
+                self.encoder.probe(values, scale, probe);
+                bit_probe.set(probe);
+                let probe = bit_probe;
+                let nodes = self.nodes.by(Glanced { bits, probe });
+                search(&nodes, &Probe::default(), sample, ef, scratch, cancel)?;
+            }
+            None => {
+                self.nodes.table.probe_row(sample, probe);
+                search(self.nodes, probe, sample, ef, scratch, cancel)?;
+            }
+        }
+        // They are compared again.
+        self.nodes.table.probe_row(sample, probe);
+        nodes.clear();
+        nodes.extend(scratch.answers().map(|found| found.node));
+        self.nodes.table.scores(probe, nodes, scores);
+        let near = scores.values.iter().filter(|score| **score >= last);
+        Ok(near.count().min(NEAREST))
+    }
+
+    /// The standard deviation of scores by codes, or by bits, from those by vectors, for each unit of
+    /// what they grow with.
+    fn deviation(&self, samples: &[u32]) -> Result<f32> {
+        let Self {
+            nodes,
+            encoder,
+            source,
+            places,
+            ..
+        } = self;
+        let Room {
+            mut probe,
+            mut scores,
+            mut bit_probe,
+            ..
+        } = Room::default();
+        let (mut squares, mut lengths) = (0.0f64, 0.0f64);
+        let (mut own, mut others_own) = (Vec::new(), Vec::new());
+        for sample in samples {
+            let (values, scale) = source.vector(places[*sample as usize], &mut own)?;
+            encoder.probe(values, scale, &mut probe);
+            let others: Vec<u32> = (0..COMPARED.min(nodes.len() as u32))
+                .filter(|node| node != sample)
+                .collect();
+            match self.bits {
+                Some(bits) => {
+                    bit_probe.set(&probe);
+                    let glanced = Glanced {
+                        bits,
+                        probe: &bit_probe,
+                    };
+                    glanced.scores(&probe, &others, &mut scores);
+                }
+                None => nodes.table.scores(&probe, &others, &mut scores),
+            }
+            let mut errors = Vec::with_capacity(others.len());
+            for (other, about) in others.iter().zip(&scores.values) {
+                let other = source.vector(places[*other as usize], &mut others_own)?;
+                let score = comparable(
+                    encoder.metric,
+                    score(encoder.metric, (values, scale), other),
+                );
+                errors.push(f64::from(*about) - score);
+            }
+            // What is the same for all changes no order.
+            let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+            squares += errors
+                .iter()
+                .map(|error| (error - mean).powi(2))
+                .sum::<f64>();
+            // Summed up first: a query may well be the center itself.
+            lengths += f64::from(probe.length()).powi(2) * errors.len() as f64;
+        }
+        Ok(if lengths > 0.0 {
+            (squares / lengths).sqrt() as f32
+        } else {
+            0.0
+        })
+    }
+}
+
+/// Searches for a node as if it were not there.
+fn search(
+    nodes: &Whole<'_, impl Table>,
+    probe: &Probe,
     sample: u32,
-    last: f32,
     ef: usize,
-    room: &mut Room,
+    scratch: &mut Scratch,
     cancel: &Cancel,
-) -> Result<usize> {
-    let Room { scratch, probe, .. } = room;
-    nodes.codes.probe_row(sample, probe);
+) -> Result<()> {
     let walk = Walk {
         nodes,
         probe,
@@ -172,56 +282,7 @@ fn found(
     };
     let entry = walk.descend(nodes.top(), 1, scratch)?;
     walk.spread(0, entry, ef, |_| Ok(true), scratch)?;
-    let nearest = scratch.answers().take(NEAREST);
-    Ok(nearest.filter(|found| found.score >= last).count())
-}
-
-/// The standard deviation of scores by codes from those by vectors, for each unit of what they
-/// grow with.
-fn deviation(
-    nodes: &Whole<'_>,
-    encoder: &Encoder,
-    source: &dyn VectorSource,
-    places: &[u32],
-    samples: &[u32],
-) -> Result<f32> {
-    let Room {
-        mut probe,
-        mut scores,
-        ..
-    } = Room::default();
-    let (mut squares, mut lengths) = (0.0f64, 0.0f64);
-    let (mut own, mut others_own) = (Vec::new(), Vec::new());
-    for sample in samples {
-        let (values, scale) = source.vector(places[*sample as usize], &mut own)?;
-        encoder.probe(values, scale, &mut probe);
-        let others: Vec<u32> = (0..COMPARED.min(nodes.len() as u32))
-            .filter(|node| node != sample)
-            .collect();
-        nodes.codes.scores(&probe, &others, &mut scores);
-        let mut errors = Vec::with_capacity(others.len());
-        for (other, by_codes) in others.iter().zip(&scores.values) {
-            let other = source.vector(places[*other as usize], &mut others_own)?;
-            let score = comparable(
-                encoder.metric,
-                score(encoder.metric, (values, scale), other),
-            );
-            errors.push(f64::from(*by_codes) - score);
-        }
-        // What is the same for all changes no order.
-        let mean = errors.iter().sum::<f64>() / errors.len().max(1) as f64;
-        squares += errors
-            .iter()
-            .map(|error| (error - mean).powi(2))
-            .sum::<f64>();
-        // Summed up first: a query may well be the center itself.
-        lengths += f64::from(probe.length()).powi(2) * errors.len() as f64;
-    }
-    Ok(if lengths > 0.0 {
-        (squares / lengths).sqrt() as f32
-    } else {
-        0.0
-    })
+    Ok(())
 }
 
 /// A score as codes have it, but for what is the same for all rows.

@@ -1,7 +1,7 @@
 //! Points, batches and schemas that are refused.
 
 use super::{Case, check, good, nested, refusal};
-use amphora::{Field, Hnsw, Metric, Point, Schema, Vector};
+use amphora::{Field, Hnsw, Metric, Point, Quantization, Schema, Vector};
 use serde_json::{Map, Value, json};
 
 fn with(name: &'static str, values: &'static [f32]) -> Point {
@@ -369,6 +369,16 @@ fn schemas() {
             name: "a graph built with too many candidates",
             refused: |db, _| refusal(|| db.create_collection("new", linked(16, 4_097))),
             says: &["ef_construction is 4097; expected 16 to 4096"],
+        },
+        Case {
+            name: "bits under manhattan",
+            refused: |db, _| {
+                let vector = Vector::new(2, Metric::Manhattan);
+                let schema =
+                    || Schema::new().vector("v", vector.clone().quantization(Quantization::Binary));
+                refusal(|| db.create_collection("new", schema()))
+            },
+            says: &["vector \"v\": binary quantization", "manhattan"],
         },
     ]);
 }

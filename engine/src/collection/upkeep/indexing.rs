@@ -6,7 +6,11 @@
 
 use super::{Flush, Merge, Progress, Upkeep};
 use crate::{
-    collection::{index, placed::Placed, tables::Tables},
+    collection::{
+        index,
+        placed::Placed,
+        tables::{Table, Tables},
+    },
     error::{Error, ErrorKind},
     id::CollectionId,
     manifest::{CollectionFiles, SegmentFiles, index_name},
@@ -121,20 +125,33 @@ impl Upkeep {
         });
     }
 
+    /// How many indexes are wanted and not there.
+    pub(in crate::collection) fn wanting_indexes(&self, tables: &Tables) -> usize {
+        let segments = self.segments(tables);
+        let wanting = |(table, segment): (&Table, &Arc<OpenSegment>)| {
+            index::wanting(segment, &table.shape, self.index_from).len()
+        };
+        segments.map(wanting).sum()
+    }
+
     fn next_index(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, u32, Vector)> {
-        let sound = |id: &CollectionId| !self.damaged.contains_key(id);
-        let tables = tables.all().filter(|table| sound(&table.state.id));
-        tables
-            .flat_map(|table| {
-                let readable = table.segments.iter().filter_map(Placed::readable);
-                readable.map(move |segment| (table, segment))
-            })
-            .find_map(|(table, segment)| {
-                let (number, vector) = index::wanting(segment, &table.shape, self.index_from)
-                    .into_iter()
-                    .next()?;
-                Some((table.state.id, Arc::clone(segment), number, vector))
-            })
+        self.segments(tables).find_map(|(table, segment)| {
+            let wanting = index::wanting(segment, &table.shape, self.index_from);
+            let (number, vector) = wanting.into_iter().next()?;
+            Some((table.state.id, Arc::clone(segment), number, vector))
+        })
+    }
+
+    /// The segments that can be read, of sound collections.
+    fn segments<'a>(
+        &'a self,
+        tables: &'a Tables,
+    ) -> impl Iterator<Item = (&'a Table, &'a Arc<OpenSegment>)> {
+        let sound = |table: &&Table| !self.damaged.contains_key(&table.state.id);
+        tables.all().filter(sound).flat_map(|table| {
+            let readable = table.segments.iter().filter_map(Placed::readable);
+            readable.map(move |segment| (table, segment))
+        })
     }
 
     pub(super) fn begin_index(&mut self, tables: &Tables) {

@@ -179,7 +179,7 @@ impl<'a> Builder<'a> {
     /// The links of a new node on each of its levels.
     fn neighbours(
         &self,
-        nodes: &Whole<'_>,
+        nodes: &Whole<'_, Codes<'_>>,
         node: u32,
         room: &mut Room,
         cancel: &Cancel,

@@ -33,7 +33,7 @@ mod tests {
         error::{ErrorKind, Result},
         vector::{
             VectorSource,
-            codes::{Codes, Encoder, Factors, Probe, Scores},
+            codes::{Codes, Encoder, Factors, Probe, Scores, Table},
             fixture::{METRICS, Rows},
         },
     };
@@ -108,7 +108,7 @@ mod tests {
     }
 
     impl Graph {
-        fn on<'a>(&'a self, codes: Codes<'a>) -> Whole<'a> {
+        fn on<'a>(&'a self, codes: Codes<'a>) -> Whole<'a, Codes<'a>> {
             Whole::new(codes, self.params, self.links.iter().map(Vec::as_slice))
         }
     }
@@ -269,8 +269,8 @@ mod tests {
             let passing: Vec<u32> = (0..3_000).filter(|node| passes(*node)).collect();
             let mut found = [0; 2];
             for query in (1..3_000).step_by(100) {
-                nodes.codes.probe_row(query, &mut probe);
-                nodes.codes.scores(&probe, &passing, &mut scores);
+                nodes.table.probe_row(query, &mut probe);
+                nodes.table.scores(&probe, &passing, &mut scores);
                 let mut best = scores.values.clone();
                 best.sort_unstable_by(|a, b| b.total_cmp(a));
                 for (found, matching) in found.iter_mut().zip([false, true]) {
@@ -316,7 +316,7 @@ mod tests {
         let (mut probe, mut scratch) = (Probe::default(), Scratch::default());
         let mut found = 0;
         for hidden in 1..400 {
-            nodes.codes.probe_row(hidden, &mut probe);
+            nodes.table.probe_row(hidden, &mut probe);
             for hides in [false, true] {
                 let walk = Walk {
                     nodes: &nodes,

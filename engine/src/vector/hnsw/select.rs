@@ -1,7 +1,7 @@
 //! Which of the candidates become the neighbours of a node: near ones, in different directions.
 
 use super::beam::Found;
-use crate::vector::codes::{Codes, Probe, Scores};
+use crate::vector::codes::{Codes, Probe, Scores, Table};
 
 /// Kept neighbours that a candidate is compared with at once; each may show it to be of no use.
 const STEP: usize = 4;

@@ -1,23 +1,23 @@
-//! A graph and its codes in memory, as built or as mapped from a file.
+//! A graph and what its nodes are compared by in memory, as built or as mapped from a file.
 
 use super::{MAX_LEVELS, Nodes, Params};
 use crate::{
     error::Result,
     kernel,
-    vector::codes::{Codes, Probe, Scores},
+    vector::codes::{Probe, Scores, Table},
 };
 
 /// All of a graph. Links may be those of a file: what leads out of it is nowhere.
-pub(crate) struct Whole<'a> {
-    pub(crate) codes: Codes<'a>,
+pub(crate) struct Whole<'a, T> {
+    pub(crate) table: T,
     params: Params,
     links: [&'a [u32]; MAX_LEVELS],
 }
 
-impl<'a> Whole<'a> {
+impl<'a, T> Whole<'a, T> {
     /// With the lists of each level, the lowest first.
     pub(crate) fn new(
-        codes: Codes<'a>,
+        table: T,
         params: Params,
         lists: impl IntoIterator<Item = &'a [u32]>,
     ) -> Self {
@@ -26,9 +26,18 @@ impl<'a> Whole<'a> {
             *links = of_level;
         }
         Self {
-            codes,
+            table,
             params,
             links,
+        }
+    }
+
+    /// The same graph, its nodes compared by something else.
+    pub(crate) fn by<U>(&self, table: U) -> Whole<'a, U> {
+        Whole {
+            table,
+            params: self.params,
+            links: self.links,
         }
     }
 
@@ -48,9 +57,9 @@ impl<'a> Whole<'a> {
     }
 }
 
-impl Nodes for Whole<'_> {
+impl<T: Table> Nodes for Whole<'_, T> {
     fn len(&self) -> usize {
-        self.codes.factors.len()
+        self.table.len()
     }
 
     fn links(&self, level: usize, node: u32) -> Result<&[u32]> {
@@ -58,12 +67,12 @@ impl Nodes for Whole<'_> {
     }
 
     fn score(&self, probe: &Probe, nodes: &[u32], scores: &mut Scores) -> Result<()> {
-        self.codes.scores(probe, nodes, scores);
+        self.table.scores(probe, nodes, scores);
         Ok(())
     }
 
     fn prefetch(&self, node: u32) {
-        self.codes.prefetch(node);
+        self.table.prefetch(node);
     }
 
     fn prefetch_links(&self, level: usize, node: u32) {

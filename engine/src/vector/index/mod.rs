@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | 1 | center | f32 for each dimension: what codes are relative to |
 //! | 2 | rows | u32 for each node: its row in the segment |
-//! | 3 | codes | a byte for each dimension, node by node |
-//! | 4 | factors | step f32, offset f32, node by node |
+//! | 3 | codes | a byte for each dimension, node by node; not with binary quantization |
+//! | 4 | factors | step f32, offset f32, node by node; with codes |
 //! | 5 | links | of the level that is its number: u32, node by node |
 //! | 6 | nodes | u32 for each row up to the last that has one: its node, or the largest u32 |
 //! | 7 | bits | the cell of each node: see [`bits`](super::bits); not under Manhattan |
@@ -24,7 +24,11 @@ use super::{
     curve::Curve,
     hnsw::{MAX_LEVELS, MAX_NODES, Params},
 };
-use crate::{codec::header::FileKind, container::SectionKind, schema::Metric};
+use crate::{
+    codec::header::FileKind,
+    container::SectionKind,
+    schema::{Metric, Quantization},
+};
 use serde::{Deserialize, Serialize};
 
 /// What a section holds.
@@ -68,6 +72,7 @@ struct About {
     vector: u32,
     metric: Metric,
     dimensions: u32,
+    quantization: Quantization,
     m: usize,
     ef_construction: usize,
     seed: u64,
@@ -87,6 +92,7 @@ pub(crate) struct Subject {
     pub(crate) vector: u32,
     pub(crate) metric: Metric,
     pub(crate) dimensions: u32,
+    pub(crate) quantization: Quantization,
 }
 
 /// What a search wants of an index.
@@ -115,6 +121,7 @@ impl About {
             vector: self.vector,
             metric: self.metric,
             dimensions: self.dimensions,
+            quantization: self.quantization,
         }
     }
 

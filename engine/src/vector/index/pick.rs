@@ -6,8 +6,8 @@ use crate::{
     error::Result,
     top_k::TopK,
     vector::{
-        bits::{BitProbe, Bits, Glance},
-        codes::{Codes, Probe, Scores},
+        bits::{BitProbe, Bits, Glance, Glanced},
+        codes::{Codes, Probe, Scores, Table},
     },
 };
 
@@ -43,7 +43,8 @@ struct Best {
 
 /// Rows of a segment with their nodes, and what these are compared by.
 pub(super) struct Candidates<'a> {
-    pub(super) codes: Codes<'a>,
+    /// One of them there is at least.
+    pub(super) codes: Option<Codes<'a>>,
     pub(super) bits: Option<Bits<'a>>,
     /// The node of each row of the segment.
     pub(super) nodes: &'a [u32],
@@ -61,7 +62,8 @@ impl Picker {
         cancel: &Cancel,
         mut passes: impl FnMut(u32) -> Result<bool>,
     ) -> Result<Vec<u32>> {
-        let bits = candidates.bits.filter(|_| rows.len() >= GLANCED);
+        let is_worth_it = rows.len() >= GLANCED || candidates.codes.is_none();
+        let bits = candidates.bits.filter(|_| is_worth_it);
         if bits.is_some() {
             self.bit_probe.set(probe);
         }
@@ -69,14 +71,24 @@ impl Picker {
         for rows in rows.chunks(AT_ONCE) {
             cancel.check()?;
             self.choose(candidates.nodes, rows);
-            if let Some(bits) = &bits {
+            if let Some(bits) = bits {
                 self.glance(bits);
             }
-            candidates
-                .codes
-                .scores(probe, &self.nodes, &mut self.scores);
-            for (row, score) in self.compared.iter().zip(&self.scores.values) {
-                self.best.offer(*score, margin, *row, &mut passes)?;
+            match &candidates.codes {
+                Some(codes) => {
+                    codes.scores(probe, &self.nodes, &mut self.scores);
+                    for (row, score) in self.compared.iter().zip(&self.scores.values) {
+                        self.best.offer(*score, margin, *row, &mut passes)?;
+                    }
+                }
+                None => {
+                    for (row, Glance { score, deviation }) in
+                        self.compared.iter().zip(&self.glances)
+                    {
+                        let off = DEVIATIONS * deviation;
+                        self.best.offer(score - off, 2.0 * off, *row, &mut passes)?;
+                    }
+                }
             }
         }
         Ok(self.best.near())
@@ -95,18 +107,27 @@ impl Picker {
     }
 
     /// Leaves out those that are too far from the best so far, as their bits tell.
-    fn glance(&mut self, bits: &Bits<'_>) {
-        bits.glances(&mut self.bit_probe, &self.nodes, &mut self.glances);
+    fn glance(&mut self, bits: Bits<'_>) {
+        let glanced = Glanced {
+            bits,
+            probe: &self.bit_probe,
+        };
+        self.glances.clear();
+        self.glances
+            .extend(glanced.glances(&self.nodes, &mut self.scores.sums));
         let mut kept = 0;
-        for (at, glance) in self.glances.iter().enumerate() {
+        for at in 0..self.glances.len() {
+            let glance = self.glances[at];
             // Also false for what is not a number.
             let is_far = glance.score + DEVIATIONS * glance.deviation < self.best.bar;
             self.nodes[kept] = self.nodes[at];
             self.compared[kept] = self.compared[at];
+            self.glances[kept] = glance;
             kept += usize::from(!is_far);
         }
         self.nodes.truncate(kept);
         self.compared.truncate(kept);
+        self.glances.truncate(kept);
     }
 }
 

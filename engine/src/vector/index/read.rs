@@ -8,9 +8,10 @@ use crate::{
     cancel::Cancel,
     container::{SectionId, Sections},
     error::{Error, Result},
+    schema::Quantization,
     sync::{Mutex, lock},
     vector::{
-        bits::{self, Bits},
+        bits::{self, BitProbe, Bits, Glanced},
         codes::{Codes, Encoder, Probe, Scores},
         hnsw::{MAX_LEVELS, NONE, Nodes, Scratch, Walk, Whole},
     },
@@ -30,8 +31,8 @@ pub(crate) struct Index {
     encoder: Encoder,
     rows: SectionId,
     nodes: SectionId,
-    codes: SectionId,
-    factors: SectionId,
+    /// With their factors, unless quantization is binary.
+    codes: Option<(SectionId, SectionId)>,
     /// Under most metrics.
     bits: Option<SectionId>,
     links: Vec<SectionId>,
@@ -45,6 +46,7 @@ pub(crate) struct Index {
 struct Room {
     scratch: Scratch,
     probe: Probe,
+    bit_probe: BitProbe,
     picker: Picker,
 }
 
@@ -79,8 +81,12 @@ impl Index {
         Ok(Self {
             rows: need(Kind::Rows, 0, nodes * 4)?,
             nodes: sections.need(Kind::Nodes, 0)?,
-            codes: need(Kind::Codes, 0, nodes * width)?,
-            factors: need(Kind::Factors, 0, nodes * 8)?,
+            codes: (subject.quantization != Quantization::Binary)
+                .then(|| {
+                    let codes = need(Kind::Codes, 0, nodes * width)?;
+                    Ok::<_, Error>((codes, need(Kind::Factors, 0, nodes * 8)?))
+                })
+                .transpose()?,
             bits: bits::serve(subject.metric)
                 .then(|| {
                     let cell = bits::words(subject.dimensions as usize) as u64 * 8;
@@ -128,7 +134,7 @@ impl Index {
     /// Checks the next [`STEP`] bytes, unless all were checked: each search of an index that was
     /// opened brings it nearer to where searches need not check what they read.
     pub(crate) fn check_on(&self) -> Result<()> {
-        if self.whole().is_some() {
+        if self.is_whole() {
             return Ok(());
         }
         let mut start = self.checked.fetch_add(STEP, Ordering::Relaxed);
@@ -145,9 +151,18 @@ impl Index {
 
     /// All that searches read.
     fn parts(&self) -> impl Iterator<Item = SectionId> {
-        let sections = [self.rows, self.nodes, self.codes, self.factors];
-        let sections = sections.into_iter().chain(self.bits);
-        sections.chain(self.links.iter().copied())
+        let codes = self
+            .codes
+            .into_iter()
+            .flat_map(|(codes, factors)| [codes, factors]);
+        let sections = [self.rows, self.nodes].into_iter().chain(codes);
+        sections.chain(self.bits).chain(self.links.iter().copied())
+    }
+
+    /// Whether all of it was checked.
+    pub(super) fn is_whole(&self) -> bool {
+        self.parts()
+            .all(|section| self.sections.whole::<u8>(section).is_some())
     }
 
     /// Everything that is wrong with it.
@@ -176,16 +191,41 @@ impl Index {
             return Ok(Some(Vec::new()));
         }
         let mut room = lock(&self.rooms).pop().unwrap_or_default();
-        self.encoder.probe(values, scale, &mut room.probe);
-        let found = match self.whole() {
-            Some((nodes, rows)) => {
-                let row = |node| Ok(rows.get(node as usize).copied().unwrap_or(NONE));
-                self.walk(&nodes, wanted, cancel, &mut room, row, &mut passes)
+        let Room {
+            scratch,
+            probe,
+            bit_probe,
+            ..
+        } = &mut room;
+        self.encoder.probe(values, scale, probe);
+        if self.codes.is_none() {
+            bit_probe.set(probe);
+        }
+        let mut walk = Search {
+            index: self,
+            probe,
+            wanted,
+            cancel,
+            scratch,
+        };
+        let glanced = self.bits().map(|bits| Glanced {
+            bits,
+            probe: bit_probe,
+        });
+        let whole_row =
+            |rows: &[u32], node: u32| Ok(rows.get(node as usize).copied().unwrap_or(NONE));
+        let found = match (self.whole(self.codes()), self.whole(glanced)) {
+            (Some((nodes, rows)), _) => walk.run(&nodes, |node| whole_row(rows, node), &mut passes),
+            (None, Some((nodes, rows))) if self.codes.is_none() => {
+                walk.run(&nodes, |node| whole_row(rows, node), &mut passes)
             }
-            None => {
+            _ => {
                 let row = |node| self.sections.value(self.rows, node as usize);
-                let nodes = Unchecked(self);
-                self.walk(&nodes, wanted, cancel, &mut room, row, &mut passes)
+                let nodes = Unchecked {
+                    index: self,
+                    bit_probe,
+                };
+                walk.run(&nodes, row, &mut passes)
             }
         };
         lock(&self.rooms).push(room);
@@ -215,20 +255,75 @@ impl Index {
         Ok(Some(near))
     }
 
-    fn walk<N: Nodes>(
-        &self,
-        nodes: &N,
-        Wanted {
+    /// The graph in place with what its nodes are compared by, and their rows, once all was checked.
+    fn whole<T>(&self, table: Option<T>) -> Option<(Whole<'_, T>, &[u32])> {
+        let mut links = [&[][..]; MAX_LEVELS];
+        for (links, section) in links.iter_mut().zip(&self.links) {
+            *links = self.sections.whole(*section)?;
+        }
+        let links = links.into_iter().take(self.links.len());
+        let whole = Whole::new(table?, self.about.params(), links);
+        Some((whole, self.sections.whole(self.rows)?))
+    }
+
+    /// The codes, if there are any and they were checked.
+    fn codes(&self) -> Option<Codes<'_>> {
+        let (codes, factors) = self.codes?;
+        Some(Codes {
+            metric: self.about.metric,
+            dimensions: self.about.dimensions as usize,
+            bytes: self.sections.whole(codes)?,
+            factors: self.sections.whole(factors)?,
+        })
+    }
+
+    /// The bits, if there are any and they were checked.
+    fn bits(&self) -> Option<Bits<'_>> {
+        Some(Bits {
+            dimensions: self.about.dimensions as usize,
+            cells: self.sections.whole(self.bits?)?,
+        })
+    }
+
+    /// What rows are picked from, once it was checked.
+    fn candidates(&self) -> Option<Candidates<'_>> {
+        let (codes, bits) = (self.codes(), self.bits());
+        let is_checked =
+            codes.is_some() == self.codes.is_some() && bits.is_some() == self.bits.is_some();
+        let nodes = self.sections.whole(self.nodes).filter(|_| is_checked)?;
+        Some(Candidates { codes, bits, nodes })
+    }
+}
+
+/// One search of an index.
+struct Search<'a> {
+    index: &'a Index,
+    probe: &'a Probe,
+    wanted: Wanted,
+    cancel: &'a Cancel,
+    scratch: &'a mut Scratch,
+}
+
+impl Search<'_> {
+    fn run(
+        &mut self,
+        nodes: &impl Nodes,
+        row: impl Fn(u32) -> Result<u32>,
+        passes: &mut impl FnMut(u32) -> Result<bool>,
+    ) -> Result<Option<Vec<u32>>> {
+        let Self {
+            index,
+            probe,
+            wanted,
+            cancel,
+            scratch,
+        } = self;
+        let Wanted {
             limit,
             ef,
             visits,
             few_pass,
-        }: Wanted,
-        cancel: &Cancel,
-        Room { scratch, probe, .. }: &mut Room,
-        row: impl Fn(u32) -> Result<u32>,
-        passes: &mut impl FnMut(u32) -> Result<bool>,
-    ) -> Result<Option<Vec<u32>>> {
+        } = *wanted;
         let walk = Walk {
             nodes,
             probe,
@@ -236,7 +331,7 @@ impl Index {
             visits,
             cancel,
         };
-        let entry = walk.descend(self.links.len() - 1, 1, scratch)?;
+        let entry = walk.descend(index.links.len() - 1, 1, scratch)?;
         let (ef, passes) = (ef.max(limit), |node| passes(row(node)?));
         let has_ended = if few_pass {
             walk.spread_matching(entry, ef, passes, scratch)?
@@ -246,7 +341,7 @@ impl Index {
         if !has_ended {
             return Ok(None);
         }
-        let margin = self.about.curve.margin(probe.length());
+        let margin = index.about.curve.margin(probe.length());
         let last = scratch.answers().nth(limit - 1);
         let least = last.map_or(f32::NEG_INFINITY, |last| last.score - margin);
         let near = scratch.answers().take_while(|found| found.score >= least);
@@ -254,68 +349,56 @@ impl Index {
             .collect::<Result<_>>()
             .map(Some)
     }
-
-    /// All of it in place, once it was checked.
-    pub(super) fn whole(&self) -> Option<(Whole<'_>, &[u32])> {
-        let mut links = [&[][..]; MAX_LEVELS];
-        for (links, section) in links.iter_mut().zip(&self.links) {
-            *links = self.sections.whole(*section)?;
-        }
-        let links = links.into_iter().take(self.links.len());
-        let whole = Whole::new(self.whole_codes()?, self.about.params(), links);
-        Some((whole, self.sections.whole(self.rows)?))
-    }
-
-    fn whole_codes(&self) -> Option<Codes<'_>> {
-        Some(Codes {
-            metric: self.about.metric,
-            dimensions: self.about.dimensions as usize,
-            bytes: self.sections.whole(self.codes)?,
-            factors: self.sections.whole(self.factors)?,
-        })
-    }
-
-    /// What rows are picked from, once it was checked.
-    fn candidates(&self) -> Option<Candidates<'_>> {
-        let cells = match self.bits {
-            Some(bits) => Some(self.sections.whole(bits)?),
-            None => None,
-        };
-        let dimensions = self.about.dimensions as usize;
-        Some(Candidates {
-            codes: self.whole_codes()?,
-            bits: cells.map(|cells| Bits { dimensions, cells }),
-            nodes: self.sections.whole(self.nodes)?,
-        })
-    }
 }
 
 /// An index in its file, each part of which is checked before it is read.
-struct Unchecked<'a>(&'a Index);
+struct Unchecked<'a> {
+    index: &'a Index,
+    /// What bits are compared with, if there are no codes.
+    bit_probe: &'a BitProbe,
+}
 
 impl Nodes for Unchecked<'_> {
     fn len(&self) -> usize {
-        self.0.sections.rows as usize
+        self.index.sections.rows as usize
     }
 
     fn links(&self, level: usize, node: u32) -> Result<&[u32]> {
-        let width = self.0.about.params().width(level);
-        self.0
-            .sections
-            .values(self.0.links[level], node as usize * width, width)
+        let Index {
+            sections,
+            about,
+            links,
+            ..
+        } = self.index;
+        let width = about.params().width(level);
+        sections.values(links[level], node as usize * width, width)
     }
 
     fn score(&self, probe: &Probe, nodes: &[u32], scores: &mut Scores) -> Result<()> {
         let Index {
-            sections, about, ..
-        } = self.0;
-        let width = about.dimensions as usize;
+            sections,
+            about,
+            codes,
+            bits,
+            ..
+        } = self.index;
+        let dimensions = about.dimensions as usize;
         scores.values.clear();
         for node in nodes {
             let node = *node as usize;
-            let code = sections.bytes(self.0.codes, node * width, width)?;
-            let factors = sections.value(self.0.factors, node)?;
-            scores.values.push(probe.score(about.metric, code, factors));
+            let score = match (codes, bits) {
+                (Some((codes, factors)), _) => {
+                    let code = sections.bytes(*codes, node * dimensions, dimensions)?;
+                    probe.score(about.metric, code, sections.value(*factors, node)?)
+                }
+                (None, Some(bits)) => {
+                    let width = bits::words(dimensions);
+                    let cell = sections.values(*bits, node * width, width)?;
+                    self.bit_probe.score(cell)
+                }
+                (None, None) => f32::NEG_INFINITY,
+            };
+            scores.values.push(score);
         }
         Ok(())
     }

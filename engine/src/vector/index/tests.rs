@@ -5,6 +5,7 @@ use crate::{
     cancel::{Cancel, CancelToken},
     container::tamper::Parts,
     error::{Error, ErrorKind, Result},
+    schema::Quantization,
     vector::{
         VectorSource,
         fixture::{METRICS, Random, Rows},
@@ -22,19 +23,35 @@ const PARAMS: Params = Params {
 };
 const NARROW: Params = Params { m: 3, ..PARAMS };
 
+/// What indexes are built under.
+const KINDS: [(Metric, Quantization); 7] = [
+    (Metric::Cosine, Quantization::Scalar),
+    (Metric::Dot, Quantization::Scalar),
+    (Metric::Euclidean, Quantization::Scalar),
+    (Metric::Manhattan, Quantization::Scalar),
+    (Metric::Cosine, Quantization::Binary),
+    (Metric::Dot, Quantization::Binary),
+    (Metric::Euclidean, Quantization::Binary),
+];
+
 fn subject(rows: &Rows) -> Subject {
     Subject {
         segment: 77,
         vector: 2,
         metric: rows.metric,
         dimensions: rows.dimensions as u32,
+        quantization: Quantization::Scalar,
     }
 }
 
 /// The file of an index over rows.
 fn file(rows: &Rows, params: Params) -> Vec<u8> {
+    file_of(rows, subject(rows), params)
+}
+
+fn file_of(rows: &Rows, subject: Subject, params: Params) -> Vec<u8> {
     let vfs = MemoryVfs::new();
-    let len = write(&vfs, NAME, subject(rows), rows, params, &Cancel::default()).unwrap();
+    let len = write(&vfs, NAME, subject, rows, params, &Cancel::default()).unwrap();
     let content = vfs.content(NAME).unwrap();
     assert_eq!(len, content.len() as u64);
     content
@@ -77,14 +94,22 @@ fn recall(index: &Index, rows: &Rows, queries: &Rows, ef: usize) -> f32 {
     found as f32 / (10 * queries.count()) as f32
 }
 
-fn check_recall(metric: Metric) {
+fn check_recall(metric: Metric, quantization: Quantization) {
     let rows = Rows::clusters(metric, 2_500, 32, 11);
     let queries = Rows::clusters(metric, 100, 32, 12);
-    let index = open(&file(&rows, PARAMS), subject(&rows)).unwrap();
+    let subject = Subject {
+        quantization,
+        ..subject(&rows)
+    };
+    let index = open(&file_of(&rows, subject, PARAMS), subject).unwrap();
     index.check(&Cancel::default()).unwrap();
-    let of_100 = recall(&index, &rows, &queries, 100);
-    assert!(of_100 >= 0.95, "{metric:?}: {of_100} at ef 100");
-    let mut report = format!("{metric:?}: ef 100 finds {of_100}");
+    let ef = match quantization {
+        Quantization::Scalar => 100,
+        Quantization::Binary => 400,
+    };
+    let most = recall(&index, &rows, &queries, ef);
+    assert!(most >= 0.95, "{metric:?}: {most} at ef {ef}");
+    let mut report = format!("{metric:?}: ef {ef} finds {most}");
     for wanted in [0.9, 0.95, 0.99] {
         let ef = index.ef(wanted, 10);
         let found = recall(&index, &rows, &queries, ef);
@@ -95,34 +120,83 @@ fn check_recall(metric: Metric) {
 
 #[test]
 fn recall_under_cosine() {
-    check_recall(Metric::Cosine);
+    check_recall(Metric::Cosine, Quantization::Scalar);
 }
 
 #[test]
 fn recall_under_dot() {
-    check_recall(Metric::Dot);
+    check_recall(Metric::Dot, Quantization::Scalar);
 }
 
 #[test]
 fn recall_under_euclidean() {
-    check_recall(Metric::Euclidean);
+    check_recall(Metric::Euclidean, Quantization::Scalar);
 }
 
 #[test]
 fn recall_under_manhattan() {
-    check_recall(Metric::Manhattan);
+    check_recall(Metric::Manhattan, Quantization::Scalar);
+}
+
+#[test]
+fn recall_by_bits() {
+    check_recall(Metric::Cosine, Quantization::Binary);
+    check_recall(Metric::Dot, Quantization::Binary);
+    check_recall(Metric::Euclidean, Quantization::Binary);
+}
+
+/// Picked from all rows, or from some of them.
+#[test]
+fn the_nearest_of_listed_rows_are_picked() {
+    for (metric, quantization) in KINDS {
+        let rows = Rows::clusters(metric, 2_000, 48, 15);
+        let queries = Rows::clusters(metric, 50, 48, 16);
+        let subject = Subject {
+            quantization,
+            ..subject(&rows)
+        };
+        let index = open(&file_of(&rows, subject, PARAMS), subject).unwrap();
+        let cancel = &Cancel::default();
+        let pick = |query: (&[f32], f32), listed: &[u32]| {
+            let not_every_seventh = |row: u32| Ok(!row.is_multiple_of(7));
+            index.nearest_of(listed, query.0, query.1, 10, cancel, not_every_seventh)
+        };
+        assert_eq!(pick(queries.scaled(0), &[0]).unwrap(), None, "unchecked");
+        index.check(cancel).unwrap();
+        for step in [1, 3, 40] {
+            let listed: Vec<u32> = (0..4_000).step_by(2 * step).collect();
+            let (mut found, mut picked) = (0, 0);
+            for query in 0..queries.count() {
+                let query = queries.scaled(query);
+                let passing = listed.iter().filter(|row| !row.is_multiple_of(7));
+                let truth = rows.best(query, 10, passing.map(|row| row / 2));
+                let near = pick(query, &listed).unwrap().unwrap();
+                picked += near.len();
+                let best = rows.best(query, 10, near.iter().map(|row| row / 2));
+                found += best.iter().filter(|row| truth.contains(row)).count();
+            }
+            let said = format!("{metric:?} {quantization:?}: {found} of 500, {picked} picked");
+            assert!(found >= 490, "{said}");
+            assert!(step == 40 || picked < 50 * listed.len() / 3, "{said}");
+        }
+    }
 }
 
 #[test]
 fn what_is_found_does_not_depend_on_what_was_checked_before() {
-    for metric in METRICS {
+    for (metric, quantization) in KINDS {
         let rows = Rows::clusters(metric, 600, 12, 21);
         let queries = Rows::clusters(metric, 20, 12, 22);
-        let index = open(&file(&rows, PARAMS), subject(&rows)).unwrap();
-        let checked = open(&file(&rows, PARAMS), subject(&rows)).unwrap();
+        let subject = Subject {
+            quantization,
+            ..subject(&rows)
+        };
+        let file = file_of(&rows, subject, PARAMS);
+        let index = open(&file, subject).unwrap();
+        let checked = open(&file, subject).unwrap();
         checked.check(&Cancel::default()).unwrap();
         assert!(checked.verify(&Cancel::default()).unwrap().is_empty());
-        assert!(index.whole().is_none() && checked.whole().is_some());
+        assert!(!index.is_whole() && checked.is_whole());
         assert_eq!(index.rows(), checked.rows());
         for query in 0..20 {
             let query = queries.scaled(query);
@@ -202,7 +276,7 @@ fn an_opened_index_is_checked_little_by_little() {
     let content = file(&rows, PARAMS);
     let index = open(&content, subject(&rows)).unwrap();
     let mut steps = 0;
-    while index.whole().is_none() {
+    while !index.is_whole() {
         index.check_on().unwrap();
         steps += 1;
     }
@@ -213,7 +287,7 @@ fn an_opened_index_is_checked_little_by_little() {
     let index = open(&damaged, subject(&rows)).unwrap();
     let error = (0..steps).find_map(|_| index.check_on().err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::Corrupted);
-    assert!(index.whole().is_none());
+    assert!(!index.is_whole());
 }
 
 #[test]
@@ -311,6 +385,10 @@ fn an_index_of_something_else_is_refused() {
             dimensions: 7,
             ..right
         },
+        Subject {
+            quantization: Quantization::Binary,
+            ..right
+        },
     ] {
         let error = open(&content, other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupted);
@@ -319,36 +397,41 @@ fn an_index_of_something_else_is_refused() {
 }
 
 /// A small file, a query, and what it finds there.
-fn small(metric: Metric) -> (Rows, Vec<u8>, Vec<u32>) {
+fn small((metric, quantization): (Metric, Quantization)) -> (Rows, Subject, Vec<u8>, Vec<u32>) {
     let rows = Rows::clusters(metric, 40, 6, 71);
-    let content = file(&rows, NARROW);
-    let index = open(&content, subject(&rows)).unwrap();
+    let subject = Subject {
+        quantization,
+        ..subject(&rows)
+    };
+    let content = file_of(&rows, subject, NARROW);
+    let index = open(&content, subject).unwrap();
     let found = raw_search(&index, rows.scaled(5), 8, 12).unwrap();
-    (rows, content, found)
+    (rows, subject, content, found)
 }
 
 #[test]
 fn every_flipped_byte_is_seen_or_harms_nothing() {
-    let (rows, good, expected) = small(Metric::Euclidean);
-    for at in 0..good.len() {
-        let mut content = good.clone();
-        content[at] ^= 1 << (at % 8);
-        let outcome = open(&content, subject(&rows)).and_then(|index| {
-            // First a search that checks what it reads, then all, then one that reads all in place.
-            let found = raw_search(&index, rows.scaled(5), 8, 12)?;
-            assert_eq!(found, expected, "byte {at}");
-            index.check(&Cancel::default())?;
-            raw_search(&index, rows.scaled(5), 8, 12)
-        });
-        match outcome {
-            Ok(found) => assert_eq!(found, expected, "byte {at}"),
-            Err(error) => {
-                let newer = at < 12 && error.kind() == ErrorKind::Unsupported;
-                let named = error.location().is_some_and(|(name, _)| name == NAME);
-                assert!(
-                    newer || named && error.kind() == ErrorKind::Corrupted,
-                    "{error}"
-                );
+    for kind in [KINDS[2], KINDS[4]] {
+        let (rows, subject, good, expected) = small(kind);
+        for at in 0..good.len() {
+            let mut content = good.clone();
+            content[at] ^= 1 << (at % 8);
+            let outcome = open(&content, subject).and_then(|index| {
+                // First a search that checks what it reads, then all, then one that reads all in
+                // place.
+                let found = raw_search(&index, rows.scaled(5), 8, 12)?;
+                assert_eq!(found, expected, "byte {at}");
+                index.check(&Cancel::default())?;
+                raw_search(&index, rows.scaled(5), 8, 12)
+            });
+            match outcome {
+                Ok(found) => assert_eq!(found, expected, "byte {at}"),
+                Err(error) => {
+                    let newer = at < 12 && error.kind() == ErrorKind::Unsupported;
+                    let named = error.location().is_some_and(|(name, _)| name == NAME);
+                    let is_named = named && error.kind() == ErrorKind::Corrupted;
+                    assert!(newer || is_named, "{error}");
+                }
             }
         }
     }
@@ -356,11 +439,13 @@ fn every_flipped_byte_is_seen_or_harms_nothing() {
 
 #[test]
 fn no_cut_file_opens() {
-    let (rows, good, _) = small(Metric::Manhattan);
-    for len in 0..good.len() {
-        let error = open(&good[..len], subject(&rows)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupted);
-        assert!(error.location().is_some_and(|(name, _)| name == NAME));
+    for kind in [KINDS[3], KINDS[5]] {
+        let (_, subject, good, _) = small(kind);
+        for len in 0..good.len() {
+            let error = open(&good[..len], subject).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupted);
+            assert!(error.location().is_some_and(|(name, _)| name == NAME));
+        }
     }
 }
 
@@ -378,8 +463,8 @@ fn hostile(random: &mut Random) -> u32 {
 }
 
 /// Opens and searches what says of itself that it is sound.
-fn endure(content: &[u8], rows: &Rows) -> Result<Vec<u32>> {
-    let index = open(content, subject(rows))?;
+fn endure(content: &[u8], rows: &Rows, subject: Subject) -> Result<Vec<u32>> {
+    let index = open(content, subject)?;
     let query = rows.scaled(5);
     for (recall, limit) in [(0.9, 10), (f32::NAN, 0), (2.0, usize::MAX), (-1.0, 1)] {
         index.ef(recall, limit);
@@ -395,6 +480,8 @@ fn endure(content: &[u8], rows: &Rows) -> Result<Vec<u32>> {
     };
     index.search(query.0, query.1, wanted, &Cancel::default(), few)?;
     raw_search(&index, query, 8, 12)?;
+    let listed: Vec<u32> = (0..600).chain([u32::MAX]).collect();
+    index.nearest_of(&listed, query.0, query.1, 8, &Cancel::default(), few)?;
     unchecked
 }
 
@@ -403,12 +490,12 @@ proptest! {
 
     #[test]
     fn hostile_sections_with_sound_checksums_never_panic(
-        metric in prop::sample::select(&METRICS[..]),
-        kinds in prop::collection::vec(1u32..=5, 1..3),
+        kind in prop::sample::select(&KINDS[..]),
+        kinds in prop::collection::vec(1u32..=7, 1..3),
         often in 1u64..20,
         seed: u64,
     ) {
-        let (rows, good, _) = small(metric);
+        let (rows, subject, good, _) = small(kind);
         let mut parts = Parts::<Kind>::of(&good);
         let mut random = Random(seed);
         let places: Vec<_> = parts.sections().collect();
@@ -419,7 +506,7 @@ proptest! {
                 }
             }
         }
-        if let Err(error) = endure(&parts.seal(), &rows) {
+        if let Err(error) = endure(&parts.seal(), &rows, subject) {
             prop_assert_eq!(error.kind(), ErrorKind::Corrupted);
         }
     }
@@ -427,13 +514,13 @@ proptest! {
 
 #[test]
 fn hostile_descriptions_with_sound_checksums_are_refused() {
-    let (rows, good, _) = small(Metric::Manhattan);
+    let (rows, subject, good, _) = small(KINDS[3]);
     let with = |pointer: &str, value: Value| {
         let mut parts = Parts::<Kind>::of(&good);
         let mut about: Value = serde_json::from_slice(parts.extra()).unwrap();
         *about.pointer_mut(pointer).unwrap() = value;
         *parts.extra() = about.to_string().into_bytes();
-        endure(&parts.seal(), &rows)
+        endure(&parts.seal(), &rows, subject)
     };
     assert!(with("/seed", json!(u64::MAX)).is_ok(), "the control");
     let levels = |levels: &[u64]| ("/levels", json!(levels));
@@ -465,6 +552,7 @@ fn hostile_descriptions_with_sound_checksums_are_refused() {
         ("/curve/steps", json!([[10, 1e300]])),
         ("/curve/steps", json!([[10]])),
         ("/metric", json!("other")),
+        ("/quantization", json!("binary")),
         ("/dimensions", json!(1u64 << 32)),
     ] {
         let error = with(pointer, value.clone()).unwrap_err();
@@ -474,11 +562,11 @@ fn hostile_descriptions_with_sound_checksums_are_refused() {
     for extra in [&b""[..], b"{}", b"[]", b"\xff", b"{\"m\":"] {
         let mut parts = Parts::<Kind>::of(&good);
         *parts.extra() = extra.to_vec();
-        assert!(endure(&parts.seal(), &rows).is_err());
+        assert!(endure(&parts.seal(), &rows, subject).is_err());
     }
     for count in [0, 39, 41, u32::MAX] {
         let mut parts = Parts::<Kind>::of(&good);
         *parts.rows() = count;
-        assert!(endure(&parts.seal(), &rows).is_err());
+        assert!(endure(&parts.seal(), &rows, subject).is_err());
     }
 }

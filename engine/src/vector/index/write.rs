@@ -5,8 +5,10 @@ use crate::{
     cancel::Cancel,
     container::Output,
     error::{Error, Result},
+    schema::Quantization,
     vector::{
-        VectorSource, bits,
+        VectorSource,
+        bits::{self, Bits},
         codes::{Codes, Encoder, Factors},
         curve::{self, Curve},
         hnsw::{Graph, MAX_NODES, NONE, Params, Whole, build, plan},
@@ -46,13 +48,14 @@ pub(crate) fn write(
 
 /// About how many bytes are held while an index is built, at most.
 ///
-/// For each row a byte for each dimension; 12 bytes for its factors and its place; and its lists
+/// For each row a byte and a bit for each dimension; 28 bytes for its factors and its place; and its lists
 /// while they grow, each with 8 bytes for a link and its score and 2 for their count: `2 m` links
 /// at level 0, and `m` on each level above, to which one in `m` of the rows below comes up.
 #[cfg_attr(not(test), expect(dead_code, reason = "it waits for a bound"))]
 pub(crate) fn memory(rows: u32, dimensions: u32, params: Params) -> u64 {
     let list = |level| params.width(level) as u64 * 8 + 2;
-    let codes = u64::from(rows) * (u64::from(dimensions) + 12);
+    let cell = bits::words(dimensions as usize) as u64 * 8;
+    let codes = u64::from(rows) * (u64::from(dimensions) + 12 + cell);
     let upper = u64::from(rows).div_ceil(params.m.saturating_sub(1).max(1) as u64);
     codes + u64::from(rows) * list(0) + upper * list(1)
 }
@@ -64,6 +67,8 @@ struct Parts {
     places: Vec<u32>,
     codes: Vec<u8>,
     factors: Vec<Factors>,
+    /// None where bits do not serve.
+    cells: Vec<u64>,
     graph: Graph,
     curve: Curve,
 }
@@ -96,33 +101,32 @@ impl Parts {
         };
         let graph = build(codes, levels, params, cancel, &|_| {})?;
         let nodes = Whole::new(codes, params, graph.links.iter().map(Vec::as_slice));
-        let curve = curve::measure(&nodes, &encoder, source, &places, cancel)?;
+        let cells = if bits::serve(subject.metric) {
+            cells(&encoder, source, &places, cancel)?
+        } else {
+            Vec::new()
+        };
+        let bits = Bits {
+            dimensions: width,
+            cells: &cells,
+        };
+        let walked = curve::Walked {
+            nodes: &nodes,
+            bits: (subject.quantization == Quantization::Binary).then_some(bits),
+            encoder: &encoder,
+            source,
+            places: &places,
+        };
+        let curve = curve::measure(&walked, cancel)?;
         Ok(Self {
             encoder,
             places,
             codes: bytes,
             factors,
+            cells,
             graph,
             curve,
         })
-    }
-
-    /// The cells of the rows at these places.
-    fn bits(&self, places: &[u32], source: &dyn VectorSource) -> Result<Vec<u64>> {
-        let Encoder { metric, center, .. } = &self.encoder;
-        let width = bits::words(center.len());
-        let mut cells = vec![0; places.len() * width];
-        let rows = cells.par_chunks_mut(width).zip(places);
-        rows.try_for_each_init(
-            <(Vec<f32>, Vec<f32>)>::default,
-            |(room, rest), (cell, place)| {
-                let (values, scale) = source.vector(*place, room)?;
-                self.encoder.subtract(1.0, values, scale, rest);
-                bits::encode(*metric, center, rest, cell);
-                Ok::<_, Error>(())
-            },
-        )?;
-        Ok(cells)
     }
 
     fn write(
@@ -138,15 +142,15 @@ impl Parts {
         output.put(bytemuck::cast_slice(&rows))?;
         output.begin(Kind::Nodes, 0)?;
         output.put(bytemuck::cast_slice(&nodes_of(&rows)))?;
-        output.begin(Kind::Codes, 0)?;
-        output.put(&self.codes)?;
-        output.begin(Kind::Factors, 0)?;
-        output.put(bytemuck::cast_slice(&self.factors))?;
+        if subject.quantization != Quantization::Binary {
+            output.begin(Kind::Codes, 0)?;
+            output.put(&self.codes)?;
+            output.begin(Kind::Factors, 0)?;
+            output.put(bytemuck::cast_slice(&self.factors))?;
+        }
         if bits::serve(subject.metric) {
             output.begin(Kind::Bits, 0)?;
-            for places in self.places.chunks(AT_ONCE) {
-                output.put(bytemuck::cast_slice(&self.bits(places, source)?))?;
-            }
+            output.put(bytemuck::cast_slice(&self.cells))?;
         }
         for (level, links) in (0..).zip(&self.graph.links) {
             output.begin(Kind::Links, level)?;
@@ -157,6 +161,7 @@ impl Parts {
             vector: subject.vector,
             metric: subject.metric,
             dimensions: subject.dimensions,
+            quantization: subject.quantization,
             m: self.graph.params.m,
             ef_construction: self.graph.params.ef_construction,
             seed: self.graph.params.seed,
@@ -170,8 +175,27 @@ impl Parts {
     }
 }
 
-/// So many rows have their bits written at once.
-const AT_ONCE: usize = 4_096;
+/// What the bits of the rows at these places are.
+fn cells(
+    encoder: &Encoder,
+    source: &dyn VectorSource,
+    places: &[u32],
+    cancel: &Cancel,
+) -> Result<Vec<u64>> {
+    let Encoder { metric, center, .. } = encoder;
+    let width = bits::words(center.len());
+    let mut cells = vec![0; places.len() * width];
+    let rows = cells.par_chunks_mut(width).zip(places);
+    let rooms = <(Vec<f32>, Vec<f32>)>::default;
+    rows.try_for_each_init(rooms, |(room, rest), (cell, place)| {
+        cancel.check_at(*place)?;
+        let (values, scale) = source.vector(*place, room)?;
+        encoder.subtract(1.0, values, scale, rest);
+        bits::encode(*metric, center, rest, cell);
+        Ok::<_, Error>(())
+    })?;
+    Ok(cells)
+}
 
 /// The node of each row.
 fn nodes_of(rows: &[u32]) -> Vec<u32> {
@@ -200,7 +224,8 @@ mod tests {
                 // Links and scores of 4 bytes each, and a count of 2.
                 *count as usize * (params.width(level) * 8 + 2)
             });
-            let parts = places.len() * (size_of::<u32>() + 100 + size_of::<Factors>());
+            let row = size_of::<u32>() + 100 + size_of::<Factors>() + bits::words(100) * 8;
+            let parts = places.len() * row;
             let parts = (parts + lists.sum::<usize>()) as f64;
             let said = memory(50_000, 100, params) as f64;
             assert!(

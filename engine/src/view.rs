@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     expiry::Expiry,
     id::{PointId, SeqNo},
+    kernel,
     memtable::{Row, Rows, StoredVector},
     payload::Payload,
     point::Record,
@@ -18,6 +19,9 @@ use crate::{
     vector::{Index, Values},
 };
 use std::{collections::BTreeMap, sync::Arc};
+
+/// How many vectors in memory ahead of the one that is visited are asked for: they lie here and there.
+const AHEAD: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -248,7 +252,12 @@ impl Part {
             Self::Memory(rows) => {
                 for block in rows.blocks() {
                     cancel.check()?;
+                    let mut ahead = block.vectors(number);
+                    ahead.by_ref().take(AHEAD).for_each(drop);
                     for (row, _, vector) in block.vectors(number) {
+                        if let Some((_, _, next)) = ahead.next() {
+                            kernel::prefetch(next.scaled().0.bytes());
+                        }
                         let (values, scale) = vector.scaled();
                         visit(row, values, scale)?;
                     }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     container::SectionId,
     error::{Error, Result},
+    kernel,
     schema::Datatype,
     vector::{Values, count_in},
 };
@@ -19,6 +20,8 @@ use std::{ops::Range, slice::ChunksExact};
 
 /// How many bytes a scan asks to be checked at once.
 const SCAN_BYTES: usize = 64 << 10;
+/// How many vectors ahead of the one that is visited memory is asked for.
+const AHEAD: usize = 2;
 
 /// Where a vector of the schema is.
 #[derive(Debug)]
@@ -234,6 +237,8 @@ impl Vectors {
 /// Consecutive vectors with their scales.
 struct Found<'a> {
     values: Rows<'a>,
+    /// The same, some rows ahead: memory is asked for what comes.
+    ahead: Rows<'a>,
     scales: std::slice::Iter<'a, f32>,
 }
 
@@ -244,8 +249,12 @@ impl<'a> Found<'a> {
             None => &[],
             Some(scales) => sections.values(scales, first, count)?,
         };
+        let values = Rows::of(values, vectors.shape.dimensions as usize);
+        let mut ahead = values.clone();
+        ahead.by_ref().take(AHEAD).for_each(drop);
         Ok(Self {
-            values: Rows::of(values, vectors.shape.dimensions as usize),
+            values,
+            ahead,
             scales: scales.iter(),
         })
     }
@@ -255,12 +264,16 @@ impl<'a> Iterator for Found<'a> {
     type Item = (Values<'a>, f32);
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(values) = self.ahead.next() {
+            kernel::prefetch(values.bytes());
+        }
         let scale = self.scales.next().copied().unwrap_or(1.0);
         Some((self.values.next()?, scale))
     }
 }
 
 /// Vectors that lie one after the other.
+#[derive(Clone)]
 enum Rows<'a> {
     Float32(ChunksExact<'a, f32>),
     Float16(ChunksExact<'a, u16>),
@@ -273,6 +286,10 @@ impl<'a> Rows<'a> {
             Values::Float16(halves) => Self::Float16(halves.chunks_exact(width)),
         }
     }
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Values<'a>;
 
     fn next(&mut self) -> Option<Values<'a>> {
         match self {

@@ -9,6 +9,7 @@ mod filtered;
 mod ladder;
 mod options;
 mod peer;
+mod plot;
 mod protocol;
 mod python;
 mod rounds;
@@ -60,7 +61,9 @@ fn main() -> ExitCode {
 
 fn usage(error: &str) -> ExitCode {
     eprintln!("{error}");
-    eprintln!("usage: amphora-compare NAME [--quick] [--strict] [--only SYSTEM,SYSTEM...]");
+    eprintln!(
+        "usage: amphora-compare NAME [--quick] [--strict] [--plot FILE] [--only SYSTEM,SYSTEM...]"
+    );
     for (name, what, _) in BENCHES {
         eprintln!("  {name:<10} {what}");
     }

@@ -1,6 +1,7 @@
 //! What was asked for on the command line.
 
 use crate::systems::{SYSTEMS, System};
+use std::path::PathBuf;
 
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -9,6 +10,8 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// Whether it is a failure when something had to be skipped.
     pub(crate) strict: bool,
+    /// Where `search` draws recall against cost.
+    pub(crate) plot: Option<PathBuf>,
     only: Option<Vec<String>>,
 }
 
@@ -20,6 +23,10 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.quick = true,
                 "--strict" => options.strict = true,
+                "--plot" => {
+                    let path = rest.next().ok_or("--plot needs the path of a file")?;
+                    options.plot = Some(PathBuf::from(path));
+                }
                 "--only" => {
                     let names = rest.next().ok_or("--only needs names of systems")?;
                     options.only = Some(names.split(',').map(known).collect::<Result<_, _>>()?);

@@ -10,6 +10,7 @@ use crate::{
     ladder::{LADDER, RECALLS, Rung, around, cost_at},
     options::Options,
     peer::{self, Peer},
+    plot::{self, Line},
     protocol::{Search, Took},
     rounds::in_rounds,
     systems::{AMPHORA, Kind},
@@ -51,6 +52,13 @@ pub(crate) fn run(options: &Options) -> usize {
     for (place, recall) in RECALLS.into_iter().enumerate() {
         report(&entries, place, recall, rounds * queries);
     }
+    if let Some(path) = &options.plot {
+        let lines: Vec<Line> = entries.iter().map(Entry::line).collect();
+        if let Err(error) = plot::draw(path, "30,000 passages x 384, one caller", &lines) {
+            eprintln!("{error}");
+            skipped += 1;
+        }
+    }
     skipped
 }
 
@@ -84,6 +92,8 @@ fn report_builds(peers: &[Peer]) {
 struct Entry {
     peer: Peer,
     rungs: Vec<Rung>,
+    /// Microseconds per query, for each rung.
+    rung_cpu: Vec<Samples>,
     /// Microseconds per query, for each of [`RECALLS`] that was reached.
     cpu: [Samples; RECALLS.len()],
     wall: [Samples; RECALLS.len()],
@@ -100,9 +110,11 @@ impl Entry {
                 break;
             }
         }
+        let rungs = around(&rungs);
         Ok(Self {
             peer,
-            rungs: around(&rungs),
+            rung_cpu: vec![Samples::default(); rungs.len()],
+            rungs,
             cpu: Default::default(),
             wall: Default::default(),
         })
@@ -119,6 +131,7 @@ impl Entry {
             let took = self.peer.search(&search(self.rungs[rung].ef, queries))?;
             cpu[rung] = took.cpu * 1e6 / queries as f64;
             wall[rung] = took.wall * 1e6 / queries as f64;
+            self.rung_cpu[rung].push(cpu[rung]);
         }
         for (place, recall) in RECALLS.into_iter().enumerate() {
             for (samples, costs) in [(&mut self.cpu, &cpu), (&mut self.wall, &wall)] {
@@ -128,6 +141,17 @@ impl Entry {
             }
         }
         Ok(())
+    }
+
+    fn line(&self) -> Line {
+        let rungs = self.rungs.iter().zip(&self.rung_cpu);
+        Line {
+            name: self.peer.system.name.to_owned(),
+            is_ours: self.peer.system.name == AMPHORA,
+            points: rungs
+                .map(|(rung, cpu)| (rung.recall, cpu.median()))
+                .collect(),
+        }
     }
 }
 

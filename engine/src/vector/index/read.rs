@@ -208,18 +208,17 @@ impl Index {
             cancel,
             scratch,
         };
-        let glanced = self.bits().map(|bits| Glanced {
+        let bits = self.bits().filter(|_| self.codes.is_none());
+        let glanced = bits.map(|bits| Glanced {
             bits,
             probe: bit_probe,
         });
-        let whole_row =
+        let in_place =
             |rows: &[u32], node: u32| Ok(rows.get(node as usize).copied().unwrap_or(NONE));
         let found = match (self.whole(self.codes()), self.whole(glanced)) {
-            (Some((nodes, rows)), _) => walk.run(&nodes, |node| whole_row(rows, node), &mut passes),
-            (None, Some((nodes, rows))) if self.codes.is_none() => {
-                walk.run(&nodes, |node| whole_row(rows, node), &mut passes)
-            }
-            _ => {
+            (Some((nodes, rows)), _) => walk.run(&nodes, |node| in_place(rows, node), &mut passes),
+            (_, Some((nodes, rows))) => walk.run(&nodes, |node| in_place(rows, node), &mut passes),
+            (None, None) => {
                 let row = |node| self.sections.value(self.rows, node as usize);
                 let nodes = Unchecked {
                     index: self,

@@ -256,7 +256,7 @@ impl Part {
                     ahead.by_ref().take(AHEAD).for_each(drop);
                     for (row, _, vector) in block.vectors(number) {
                         if let Some((_, _, next)) = ahead.next() {
-                            kernel::prefetch(next.scaled().0.bytes());
+                            kernel::prefetch_first(next.scaled().0.bytes());
                         }
                         let (values, scale) = vector.scaled();
                         visit(row, values, scale)?;

@@ -1,31 +1,37 @@
 //! Many searches in one call: of one view, shared out over the search lane.
 //!
-//! A job takes a few queries at a time, so that other reads get their turn between them, and there
-//! are as many jobs as the lane has threads.
+//! A job takes a few queries, so that other reads get their turn between them, and as many jobs are
+//! under way as the lane has threads.
 
 use super::Collection;
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
     op::{Op, each},
+    options::Limits,
     query::{self, Hit, Nearest, Query},
     view::View,
 };
 use std::sync::Arc;
 
-/// Queries that one job answers.
-const AT_ONCE: usize = 16;
+/// The most queries that one job answers.
+const AT_ONCE: usize = 4;
+/// All queries together may ask for so many times as many hits as one.
+const HITS: usize = 100;
 
 impl Collection {
     /// The answers to many queries, in their order: all of one moment, computed by all threads of
     /// the search lane together.
     ///
     /// # Errors
-    /// As of [`search`](Self::search); the error names the first query that cannot be answered.
-    /// `InvalidInput` for no queries, or more than the [limit](crate::Limits::queries).
+    /// As of [`search`](Self::search), of the first query that cannot be answered; one that does not
+    /// fit the schema is named by its number. `InvalidInput` for no queries, for more than the
+    /// [limit](crate::Limits::queries), and if together they ask for more than 100 times as many hits
+    /// as [one may](crate::Limits::hits).
     ///
     /// # Cancel safety
-    /// As [`search`](Self::search).
+    /// As [`search`](Self::search). Unlike that it is never run on the thread that waits: a job of the
+    /// search lane that waits for it takes a thread from it.
     ///
     /// ```
     /// # use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};
@@ -42,43 +48,62 @@ impl Collection {
         // One too many is enough to be refused.
         let most = self.store.options.limits.queries;
         let queries: Vec<Query> = queries.into_iter().take(most.saturating_add(1)).collect();
-        let collection = self.clone();
+        let state = Arc::clone(&self.state);
         self.store.flow(async move |store, cancel| {
-            let checked = collection.read(move |store, state, cancel| {
-                let limits = &store.options.limits;
-                let what = match queries.len() {
-                    0 => Some("no queries"),
-                    count if count > limits.queries => Some("too many queries"),
-                    _ => None,
-                };
-                if let Some(what) = what {
-                    let most = limits.queries;
-                    return Err(Error::invalid(format!("{what}; expected 1 to {most}")));
-                }
+            let checked = store.step(&cancel, move |store, cancel| {
                 let view = state.pin()?;
-                let queries = (0..).zip(queries).map(|(number, query)| {
-                    cancel.check_at(number)?;
-                    let checked = query.checked(view.shape(), limits);
-                    checked.map_err(|error| error.context(format_args!("query {number}")))
-                });
-                let queries = queries.collect::<Result<Vec<_>>>()?;
+                let queries = check(queries, &view, &store.options.limits, cancel)?;
                 Ok(Arc::new((view, queries)))
             });
-            let many = checked.step_of(&cancel).await?;
-            let jobs = (0..many.1.len()).step_by(AT_ONCE).map(|first| {
-                let many = Arc::clone(&many);
-                let job = store.read(move |_, cancel| some(&many.0, &many.1[first..], cancel));
-                job.step_of(&cancel)
-            });
-            let answers = each(jobs, store.lanes.search.threads()).await?;
+            let many = checked.await?;
+            let (len, threads) = (many.1.len(), store.lanes.search.threads());
+            let at_once = len.div_ceil(threads).clamp(1, AT_ONCE);
+            let jobs: Vec<_> = (0..len)
+                .step_by(at_once)
+                .map(|first| {
+                    let many = Arc::clone(&many);
+                    store.step(&cancel, move |_, cancel| {
+                        let some = many.1.iter().skip(first).take(at_once);
+                        some.map(|query| query::nearest(&many.0, query, cancel))
+                            .collect::<Result<Vec<_>>>()
+                    })
+                })
+                .collect();
+            // The last job lets go of them, on the lane.
+            drop(many);
+            let answers = each(jobs, threads).await?;
             Ok(answers.into_iter().flatten().collect())
         })
     }
 }
 
-fn some(view: &View, queries: &[Nearest], cancel: &Cancel) -> Result<Vec<Vec<Hit>>> {
-    let queries = queries.iter().take(AT_ONCE);
-    queries
-        .map(|query| query::nearest(view, query, cancel))
-        .collect()
+fn check(
+    queries: Vec<Query>,
+    view: &View,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Vec<Nearest>> {
+    let what = match queries.len() {
+        0 => Some("no queries"),
+        count if count > limits.queries => Some("too many queries"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        let most = limits.queries;
+        return Err(Error::invalid(format!("{what}; expected 1 to {most}")));
+    }
+    let limit_of = |query: &Query| query.limit.min(limits.hits);
+    let hits = queries.iter().map(limit_of).fold(0, usize::saturating_add);
+    let most = limits.hits.saturating_mul(HITS);
+    if hits > most {
+        return Err(Error::invalid(format!(
+            "the queries ask for {hits} hits together; expected at most {most}"
+        )));
+    }
+    let checked = (0..).zip(queries).map(|(number, query)| {
+        cancel.check_at(number)?;
+        let checked = query.checked(view.shape(), limits);
+        checked.map_err(|error| error.context(format_args!("query {number}")))
+    });
+    checked.collect()
 }

@@ -84,6 +84,20 @@ impl Store {
         .timeout(self.options.request_timeout)
     }
 
+    /// A read that is a step of `whole`, whose deadline holds.
+    pub(super) fn step<T: Send + 'static>(
+        self: &Arc<Self>,
+        whole: &Cancel,
+        read: impl FnOnce(&Store, &Cancel) -> Result<T> + Send + 'static,
+    ) -> Op<T> {
+        let store = Arc::clone(self);
+        Op::job(self.lanes.search.clone(), Inline::Always, move |cancel| {
+            store.state.check_open()?;
+            read(&store, cancel)
+        })
+        .step_of(whole)
+    }
+
     /// An operation of several steps.
     pub(crate) fn flow<T, F>(
         self: &Arc<Self>,

@@ -48,7 +48,7 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{prefetch, prefetch_first};
 
 use kernels::Kernels;
 use std::sync::LazyLock;

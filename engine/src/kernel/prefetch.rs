@@ -16,6 +16,14 @@ pub(crate) fn prefetch(bytes: &[u8]) {
     }
 }
 
+/// Asks for the first lines, so many that the CPU itself sees what comes after them; of long rows
+/// all would push out what is being read.
+#[inline(always)]
+pub(crate) fn prefetch_first(bytes: &[u8]) {
+    const MOST: usize = 2_048;
+    prefetch(&bytes[..bytes.len().min(MOST)]);
+}
+
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn prefetch_line(address: *const u8) {

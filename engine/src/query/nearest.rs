@@ -17,7 +17,7 @@ use crate::{
     payload::Payload,
     schema::Metric,
     top_k::TopK,
-    vector::{Index, MaxSim, Values, Wanted, scale, score},
+    vector::{Index, MaxSim, Pick, Values, Wanted, scale, score},
     view::{Part, Payloads, Stored, View},
 };
 
@@ -49,6 +49,8 @@ const NEAR: usize = 16;
 const FARTHEST: f32 = 16.0;
 /// With so many times as much the filter is taken to be about something else.
 const FAR: f32 = 3.0;
+/// With a higher recall no matches are left out that may be among the nearest.
+const USUAL_RECALL: f32 = 0.98;
 
 /// The hits of a query, the best first.
 pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
@@ -200,7 +202,7 @@ impl Search<'_> {
         }
         let share = matching.unwrap_or(rows) as f32 / rows as f32;
         let expected = near.len() as f32 * share;
-        Ok((expected / count as f32).clamp(1.0, FARTHEST))
+        Ok((expected / count.max(1) as f32).clamp(1.0, FARTHEST))
     }
 
     /// Rows near to the query that an index leads to; `None` when it would lead to nearly all of
@@ -247,7 +249,14 @@ impl Search<'_> {
         }
         index.check_on()?;
         let (values, is_live) = (&self.query.values, |row| stored.is_live(row));
-        let picked = index.nearest_of(&rows, values, self.scale, limit, self.cancel, is_live)?;
+        let pick = Pick {
+            limit,
+            thorough: match self.query.effort {
+                Effort::Recall(recall) => recall > USUAL_RECALL,
+                Effort::Ef(_) | Effort::Exact => true,
+            },
+        };
+        let picked = index.nearest_of(&rows, values, self.scale, pick, self.cancel, is_live)?;
         Ok(picked.unwrap_or(rows))
     }
 

@@ -34,12 +34,12 @@ const FEWER: usize = 4;
 const USEFUL: usize = 8;
 /// Nanoseconds, about: to list and compare a row that matches, to ask whether one does, and to
 /// compare what a node leads to.
-const LISTED: usize = 8;
-const ASKED: usize = 12;
-const VISITED: usize = 600;
+const LISTED: u64 = 8;
+const ASKED: u64 = 12;
+const VISITED: u64 = 600;
 /// What a node leads to, at most, and how many that match are looked for there.
-const BEHIND: usize = 1_024;
-const WANTED: usize = 32;
+const BEHIND: u64 = 1_024;
+const WANTED: u64 = 32;
 
 pub(super) fn plan(facts: Facts) -> Plan {
     let Facts {
@@ -54,12 +54,13 @@ pub(super) fn plan(facts: Facts) -> Plan {
         (Some(ef), Some(matching))
             if !is_far
                 && matching.saturating_mul(PASSED_BY) >= rows
-                && ef.saturating_mul(VISITED * rows / matching) < matching * LISTED =>
+                && walking_past(ef, matching, rows) < listing(matching) =>
         {
-            let ef = ef + ef * (rows - matching) / (FEWER * matching);
+            let passed_by = (rows - matching) as f32 / (FEWER * matching) as f32;
+            let ef = ef + (ef as f32 * passed_by) as usize;
             Plan::Walk { ef }
         }
-        (Some(ef), Some(matching)) if walking(ef, matching, rows) < matching * LISTED => {
+        (Some(ef), Some(matching)) if walking(ef, matching, rows) < listing(matching) => {
             Plan::WalkMatches { ef }
         }
         // By their codes if there are any.
@@ -69,10 +70,21 @@ pub(super) fn plan(facts: Facts) -> Plan {
     }
 }
 
+/// What it costs to list and compare what matches.
+fn listing(matching: usize) -> u64 {
+    matching as u64 * LISTED
+}
+
+/// What it costs to walk past rows that do not match.
+fn walking_past(ef: usize, matching: usize, rows: usize) -> u64 {
+    let visited = VISITED * rows as u64 / matching.max(1) as u64;
+    (ef as u64).saturating_mul(visited)
+}
+
 /// What it costs to walk from match to match.
-fn walking(ef: usize, matching: usize, rows: usize) -> usize {
-    let asked = BEHIND.min(WANTED * rows / matching.max(1));
-    ef.saturating_mul(asked * ASKED + VISITED)
+fn walking(ef: usize, matching: usize, rows: usize) -> u64 {
+    let asked = BEHIND.min(WANTED * rows as u64 / matching.max(1) as u64);
+    (ef as u64).saturating_mul(asked * ASKED + VISITED)
 }
 
 #[cfg(test)]

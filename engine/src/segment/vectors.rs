@@ -265,7 +265,7 @@ impl<'a> Iterator for Found<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(values) = self.ahead.next() {
-            kernel::prefetch(values.bytes());
+            kernel::prefetch_first(values.bytes());
         }
         let scale = self.scales.next().copied().unwrap_or(1.0);
         Some((self.values.next()?, scale))
@@ -341,7 +341,9 @@ pub(super) fn write_vector(
         }
         places.push(scales.len() as u32);
         scales.push(scale);
-        starts.push(starts.last().copied().unwrap_or_default() + found as u64);
+        if shape.multi {
+            starts.push(starts.last().copied().unwrap_or_default() + found as u64);
+        }
         output.put(values.bytes())?;
     }
     let count = scales.len() as u32;

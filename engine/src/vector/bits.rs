@@ -110,10 +110,13 @@ pub(crate) fn encode(metric: Metric, center: &[f32], rest: &mut [f32], cell: &mu
     let factor = Factors {
         scale,
         offset,
-        deviation: (astray / (rest.len() as f32 - 1.0).max(1.0)).sqrt(),
+        // Of the longest vectors it overflows.
+        deviation: (astray / (rest.len() as f32 - 1.0).max(1.0))
+            .sqrt()
+            .min(f32::MAX.sqrt()),
         ones: bits.iter().map(|word| word.count_ones()).sum(),
     };
-    factors.copy_from_slice(bytemuck::cast_slice(&[factor]));
+    factors.copy_from_slice(&bytemuck::cast::<Factors, [u64; FACTORS]>(factor));
 }
 
 impl BitProbe {
@@ -151,8 +154,8 @@ impl BitProbe {
 impl Bits<'_> {
     fn cell(&self, row: u32) -> Option<&[u64]> {
         let width = words(self.dimensions);
-        let start = row as usize * width;
-        self.cells.get(start..start + width)
+        let start = (row as usize).checked_mul(width)?;
+        self.cells.get(start..start.checked_add(width)?)
     }
 }
 
@@ -213,9 +216,15 @@ impl BitProbe {
     }
 }
 
-/// A rotation of a space of any dimension, the same each time: signs that look random, then each
-/// value mixed with all others of a block, several times, so that every value comes to depend on
-/// every other.
+/// A rotation of a space of any dimension, the same each time, by which every value comes to depend
+/// on every other. In each of four rounds
+///
+/// - values change their signs where a bit is set: those of the 64 values from `64 n` on, the lowest
+///   first, are XXH3 of `n` as 8 bytes, seeded by the number of the round;
+/// - as many values as the largest power of two that there is go through a Walsh-Hadamard transform,
+///   the first ones in even rounds, the last ones in odd rounds;
+/// - unless these are all, the first half of the values and the second are added to each other and
+///   subtracted from each other, over the root of two.
 fn turn(values: &mut [f32]) {
     let len = values.len();
     let block = 1 << len.max(1).ilog2();

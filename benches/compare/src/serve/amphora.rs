@@ -4,8 +4,8 @@
 use super::{Data, Result, Served};
 use crate::protocol::{Build, Search};
 use amphora_blocking::amphora::{
-    Collection, Database, Durability, Field, Hit, Metric, Options, Point, Query, Schema, Vector,
-    field,
+    Collection, Database, Durability, Field, Hit, Metric, Options, Point, PoolOptions, Query,
+    Schema, Vector, field,
 };
 use amphora_tests::truth;
 use std::time::Duration;
@@ -26,6 +26,11 @@ impl Served for Amphora {
     fn build(build: &Build, data: &Data) -> Result<Self> {
         let options = Options {
             request_timeout: LONG,
+            // As many to build with as the others have.
+            pools: Some(PoolOptions {
+                update_threads: build.threads,
+                ..PoolOptions::default()
+            }),
             ..Options::default()
         };
         let db = amphora_blocking::builder(&build.directory).options(options);

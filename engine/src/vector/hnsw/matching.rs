@@ -68,6 +68,7 @@ impl<N: Nodes> Walk<'_, N> {
                 if fresh.len() >= enough {
                     break;
                 }
+                self.cancel.check()?;
                 visited.insert(*through);
                 for second in self.nodes.links(0, *through)? {
                     if *second == NONE {
@@ -108,6 +109,7 @@ impl<N: Nodes> Walk<'_, N> {
             if fresh.len() == ef {
                 break;
             }
+            self.cancel.check_at(node)?;
             if passes(node)? && visited.insert(node) {
                 fresh.push(node);
             }

@@ -17,6 +17,7 @@ mod write;
 mod pick;
 mod read;
 
+pub(crate) use pick::Pick;
 pub(crate) use read::Index;
 pub(crate) use write::write;
 

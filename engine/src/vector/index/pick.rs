@@ -8,6 +8,7 @@ use crate::{
     vector::{
         bits::{BitProbe, Bits, Glance, Glanced},
         codes::{Codes, Probe, Scores, Table},
+        hnsw::NONE,
     },
 };
 
@@ -16,8 +17,10 @@ const GLANCED: usize = 256;
 /// How many rows are glanced at before the best of them are compared: their cells stay close at
 /// hand.
 const AT_ONCE: usize = 256;
-/// A score at a glance is taken to be off by at most so many times what is usual for it.
+/// A score at a glance is taken to be off by at most so many times what is usual for it: of what
+/// belongs to the answer 2 % seem farther away, and 0.003 %.
 const DEVIATIONS: f32 = 2.0;
+const MOST_DEVIATIONS: f32 = 4.0;
 
 /// What rows are picked by. Reused from one query to the next.
 #[derive(Debug, Default)]
@@ -29,6 +32,16 @@ pub(super) struct Picker {
     compared: Vec<u32>,
     nodes: Vec<u32>,
     best: Best,
+    /// How many deviations are allowed for.
+    deviations: f32,
+}
+
+/// What is picked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pick {
+    pub(crate) limit: usize,
+    /// Whether hardly any of the best may be missed.
+    pub(crate) thorough: bool,
 }
 
 /// Rows that may be among the best, judged by scores that err.
@@ -45,19 +58,20 @@ struct Best {
 pub(super) struct Candidates<'a> {
     /// One of them there is at least.
     pub(super) codes: Option<Codes<'a>>,
+    /// Two rows whose scores by codes are closer than this may change places.
+    pub(super) margin: f32,
     pub(super) bits: Option<Bits<'a>>,
     /// The node of each row of the segment.
     pub(super) nodes: &'a [u32],
 }
 
 impl Picker {
-    /// Those of `rows` that pass and may be among the best `limit`, these included. Two rows whose
-    /// scores by codes are closer than `margin` may change places.
+    /// Those of `rows` that pass and may be among the best, these included.
     pub(super) fn pick(
         &mut self,
         candidates: &Candidates<'_>,
         probe: &Probe,
-        (limit, margin): (usize, f32),
+        Pick { limit, thorough }: Pick,
         rows: &[u32],
         cancel: &Cancel,
         mut passes: impl FnMut(u32) -> Result<bool>,
@@ -67,6 +81,11 @@ impl Picker {
         if bits.is_some() {
             self.bit_probe.set(probe);
         }
+        self.deviations = if thorough {
+            MOST_DEVIATIONS
+        } else {
+            DEVIATIONS
+        };
         self.best.begin(limit);
         for rows in rows.chunks(AT_ONCE) {
             cancel.check()?;
@@ -78,6 +97,7 @@ impl Picker {
                 Some(codes) => {
                     codes.scores(probe, &self.nodes, &mut self.scores);
                     for (row, score) in self.compared.iter().zip(&self.scores.values) {
+                        let margin = candidates.margin;
                         self.best.offer(*score, margin, *row, &mut passes)?;
                     }
                 }
@@ -85,7 +105,7 @@ impl Picker {
                     for (row, Glance { score, deviation }) in
                         self.compared.iter().zip(&self.glances)
                     {
-                        let off = DEVIATIONS * deviation;
+                        let off = self.deviations * deviation;
                         self.best.offer(score - off, 2.0 * off, *row, &mut passes)?;
                     }
                 }
@@ -99,7 +119,8 @@ impl Picker {
         self.nodes.clear();
         self.compared.clear();
         for row in rows {
-            if let Some(node) = nodes.get(*row as usize) {
+            let node = nodes.get(*row as usize);
+            if let Some(node) = node.filter(|node| **node != NONE) {
                 self.nodes.push(*node);
                 self.compared.push(*row);
             }
@@ -119,7 +140,7 @@ impl Picker {
         for at in 0..self.glances.len() {
             let glance = self.glances[at];
             // Also false for what is not a number.
-            let is_far = glance.score + DEVIATIONS * glance.deviation < self.best.bar;
+            let is_far = glance.score + self.deviations * glance.deviation < self.best.bar;
             self.nodes[kept] = self.nodes[at];
             self.compared[kept] = self.compared[at];
             self.glances[kept] = glance;

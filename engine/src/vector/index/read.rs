@@ -2,7 +2,7 @@
 
 use super::{
     About, Kind, Subject, Wanted,
-    pick::{Candidates, Picker},
+    pick::{Candidates, Pick, Picker},
 };
 use crate::{
     cancel::Cancel,
@@ -238,18 +238,18 @@ impl Index {
         rows: &[u32],
         values: &[f32],
         scale: f32,
-        limit: usize,
+        pick: Pick,
         cancel: &Cancel,
         passes: impl FnMut(u32) -> Result<bool>,
     ) -> Result<Option<Vec<u32>>> {
-        let Some(candidates) = self.candidates() else {
+        let Some(mut candidates) = self.candidates() else {
             return Ok(None);
         };
         let mut room = lock(&self.rooms).pop().unwrap_or_default();
         let Room { probe, picker, .. } = &mut room;
         self.encoder.probe(values, scale, probe);
-        let margin = self.about.curve.margin(probe.length());
-        let near = picker.pick(&candidates, probe, (limit, margin), rows, cancel, passes)?;
+        candidates.margin = self.about.curve.margin(probe.length());
+        let near = picker.pick(&candidates, probe, pick, rows, cancel, passes)?;
         lock(&self.rooms).push(room);
         Ok(Some(near))
     }
@@ -290,7 +290,12 @@ impl Index {
         let is_checked =
             codes.is_some() == self.codes.is_some() && bits.is_some() == self.bits.is_some();
         let nodes = self.sections.whole(self.nodes).filter(|_| is_checked)?;
-        Some(Candidates { codes, bits, nodes })
+        Some(Candidates {
+            codes,
+            margin: 0.0,
+            bits,
+            nodes,
+        })
     }
 }
 

@@ -159,7 +159,11 @@ fn the_nearest_of_listed_rows_are_picked() {
         let cancel = &Cancel::default();
         let pick = |query: (&[f32], f32), listed: &[u32]| {
             let not_every_seventh = |row: u32| Ok(!row.is_multiple_of(7));
-            index.nearest_of(listed, query.0, query.1, 10, cancel, not_every_seventh)
+            let pick = Pick {
+                limit: 10,
+                thorough: false,
+            };
+            index.nearest_of(listed, query.0, query.1, pick, cancel, not_every_seventh)
         };
         assert_eq!(pick(queries.scaled(0), &[0]).unwrap(), None, "unchecked");
         index.check(cancel).unwrap();
@@ -481,7 +485,11 @@ fn endure(content: &[u8], rows: &Rows, subject: Subject) -> Result<Vec<u32>> {
     index.search(query.0, query.1, wanted, &Cancel::default(), few)?;
     raw_search(&index, query, 8, 12)?;
     let listed: Vec<u32> = (0..600).chain([u32::MAX]).collect();
-    index.nearest_of(&listed, query.0, query.1, 8, &Cancel::default(), few)?;
+    let pick = Pick {
+        limit: 8,
+        thorough: true,
+    };
+    index.nearest_of(&listed, query.0, query.1, pick, &Cancel::default(), few)?;
     unchecked
 }
 

@@ -58,8 +58,6 @@ struct State {
     last: Option<Piece>,
     /// Of each write since the last sync, what was there before.
     replaced: Vec<Piece>,
-    /// Index files as they were written.
-    indexes: Vec<Vec<u8>>,
     /// Files by their names, which move.
     files: BTreeMap<String, u64>,
     created: u64,
@@ -392,13 +390,6 @@ impl Planted {
         let rewritten = match self.fault {
             Fault::IndexShifted => rewrite::with_rows(&written, |rows| rows.rotate_left(1)),
             Fault::IndexRepeated => rewrite::with_rows(&written, |rows| rows.fill(rows[0])),
-            Fault::IndexForeign => {
-                let as_it = |before: &Vec<u8>| rewrite::as_index_of(before, &written);
-                let before = &mut self.state().indexes;
-                let rewritten = before.iter().rev().find_map(as_it);
-                before.push(written);
-                rewritten
-            }
             _ => None,
         };
         match rewritten.filter(|_| self.is(self.fault, true)) {

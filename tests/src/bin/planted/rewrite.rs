@@ -123,30 +123,6 @@ pub(crate) fn with_rows(file: &[u8], change: impl FnOnce(&mut [u32])) -> Option<
     )
 }
 
-/// The index `file` as if it were of the segment and vector that `other` is of, and as long as that
-/// if it is shorter, since it is written over that. `None` when their vectors are of different lengths.
-pub(crate) fn as_index_of(file: &[u8], other: &[u8]) -> Option<Vec<u8>> {
-    let mut parts = Parts::of(file)?;
-    let of = Parts::of(other)?.about()?;
-    let mut about = parts.about()?;
-    if about["dimensions"] != of["dimensions"] {
-        return None;
-    }
-    for key in ["segment", "vector", "metric"] {
-        about[key] = of[key].clone();
-    }
-    let about = serde_json::to_vec(&about).ok()?;
-    let rest = 4 + u32_at(&parts.directory, 0)? as usize;
-    let mut directory = u32::try_from(about.len()).ok()?.to_le_bytes().to_vec();
-    directory.extend_from_slice(&about);
-    directory.extend_from_slice(parts.directory.get(rest..)?);
-    parts.directory = directory;
-    let len = parts.body.len() + parts.directory.len() + FOOTER;
-    let missing = other.len().saturating_sub(len);
-    parts.body.resize(parts.body.len() + missing, 0);
-    Some(parts.file())
-}
-
 /// A file of sections.
 struct Parts {
     /// The header, the sections and their tables of checksums.
@@ -166,11 +142,6 @@ impl Parts {
             file_id: u64_at(footer, 24)?,
             rows: u32_at(footer, 16)?,
         })
-    }
-
-    fn about(&self) -> Option<Value> {
-        let len = u32_at(&self.directory, 0)? as usize;
-        serde_json::from_slice(self.directory.get(4..4 + len)?).ok()
     }
 
     fn file(self) -> Vec<u8> {

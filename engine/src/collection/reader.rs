@@ -19,7 +19,7 @@ use crate::{
     manifest::{self, LogEnd},
     options::Options,
     pool::Pools,
-    vfs::Vfs,
+    vfs::{Held, Vfs},
     wal,
 };
 use async_channel::Receiver;
@@ -49,7 +49,7 @@ impl Reader {
             // All files were there all the time, unless another manifest has come since.
             let stayed = manifest::newest(&list(&**vfs)?) == manifest::newest(&names);
             match loaded {
-                Ok(state) if stayed => return Ok(Self { state, pools }),
+                Ok((state, held)) if held || stayed => return Ok(Self { state, pools }),
                 Err(error) if stayed || attempt == ATTEMPTS => return Err(error),
                 Ok(_) if attempt == ATTEMPTS => return Err(too_busy()),
                 _ => attempt += 1,
@@ -90,18 +90,21 @@ impl Reader {
     }
 }
 
+/// The state that the files `names` make, and whether all were held from the first moment on: a
+/// busy writer may replace files faster than they are read, but not faster than they are opened.
 fn load(
     vfs: &Arc<dyn Vfs>,
     names: &[String],
     options: &Options,
     cancel: &Cancel,
-) -> Result<Arc<State>> {
+) -> Result<(Arc<State>, bool)> {
     let clock = Clock::new(Arc::clone(vfs));
-    let vfs = &**vfs;
-    let Some(manifest) = manifest::read_newest(vfs, names)? else {
+    let Some(manifest) = manifest::read_newest(&**vfs, names)? else {
         let what = "the directory holds no database that could be read";
         return Err(Error::new(ErrorKind::NotFound, what));
     };
+    let needed = manifest.read_at_opening(names);
+    let vfs = &Held::open(&**vfs, needed.iter().cloned());
     let state = Arc::new(State::new(clock));
     let mut tables = Tables::default();
     open_segments(
@@ -122,7 +125,7 @@ fn load(
         log: end.number,
         end: end.end,
     });
-    Ok(state)
+    Ok((state, vfs.len() == needed.len()))
 }
 
 fn read_only() -> Error {

@@ -115,6 +115,15 @@ impl Manifest {
         collections.flat_map(CollectionFiles::names).collect()
     }
 
+    /// The files that are read when the database is opened: the log's among the files `names` of the
+    /// directory, which die first, and those of the collections.
+    pub(crate) fn read_at_opening(&self, names: &[String]) -> Vec<String> {
+        let counts = |name: &&String| wal::log_number(name).is_some_and(|n| n >= self.first_log);
+        let logs = names.iter().filter(counts).cloned();
+        let collections = self.collections.iter().flat_map(CollectionFiles::names);
+        logs.chain(collections).collect()
+    }
+
     /// Whether the log file of this number counts, or a snapshot names it.
     pub(crate) fn keeps_log(&self, number: u64) -> bool {
         let mut pinned = self.snapshots.iter().map(SnapshotRecord::logs);

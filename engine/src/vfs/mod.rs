@@ -5,12 +5,14 @@
 //! engine alone and never from a user. Nothing above this module touches `std::fs`.
 
 mod disk;
+mod held;
 mod image;
 mod map;
 mod memory;
 
 pub use disk::DiskVfs;
 pub(crate) use disk::{directory_of, open_directory, open_outside};
+pub(crate) use held::Held;
 pub use image::{Call, CrashModel, Loss};
 pub use map::{Advice, Map};
 pub use memory::MemoryVfs;

@@ -7,7 +7,7 @@ mod filtered;
 mod growth;
 mod handoff;
 #[path = "../../engine/src/kernel/mod.rs"]
-#[allow(
+#[expect(
     dead_code,
     unused_imports,
     reason = "the engine's own, which it shows to nobody; some are measured"

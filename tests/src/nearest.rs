@@ -7,6 +7,14 @@
 use amphora::{Collection, Hit, Metric, Point, Query, Result};
 use std::collections::BTreeSet;
 
+/// All of them.
+pub const METRICS: [Metric; 4] = [
+    Metric::Cosine,
+    Metric::Dot,
+    Metric::Euclidean,
+    Metric::Manhattan,
+];
+
 /// How many points are searched for by their own vectors.
 const SAMPLES: usize = 6;
 

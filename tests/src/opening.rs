@@ -2,6 +2,7 @@
 
 use amphora::{Database, Options, Result, vfs::Vfs};
 use std::{
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -81,4 +82,18 @@ pub fn settle(db: &Database) -> Result<()> {
         }
         thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Opens a database whose segments get an index from so many vectors on.
+///
+/// # Panics
+/// If it does not open.
+#[must_use]
+pub fn open_indexing(path: &Path, index_from: usize) -> Database {
+    let options = Options {
+        index_from,
+        ..Options::default()
+    };
+    let opened = Database::builder(path).options(options).open().wait();
+    opened.expect("it opens")
 }

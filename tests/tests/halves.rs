@@ -2,32 +2,19 @@
 //! hold the rounded numbers, to the last bit.
 
 use amphora::{
-    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, Query, Schema,
-    Vector, field,
+    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Point, Query, Schema, Vector,
+    field,
 };
-use amphora_tests::{random::Random, stored::stored};
+use amphora_tests::{nearest::METRICS, opening::open_indexing, random::Random, stored::stored};
 use serde_json::json;
 use std::{fs, path::Path};
 
 const DIMENSIONS: usize = 40;
-const METRICS: [Metric; 4] = [
-    Metric::Cosine,
-    Metric::Dot,
-    Metric::Euclidean,
-    Metric::Manhattan,
-];
+/// Segments with so many vectors get an index.
+const INDEX_FROM: usize = 400;
 
 fn vector(metric: Metric, datatype: Datatype) -> Vector {
     Vector::new(DIMENSIONS as u32, metric).datatype(datatype)
-}
-
-fn open(path: &Path) -> Database {
-    let options = Options {
-        index_from: 400,
-        ..Options::default()
-    };
-    let opened = Database::builder(path).options(options).open().wait();
-    opened.expect("it opens")
 }
 
 /// A collection in 16 bits, and one in 32 that is given what the first is meant to keep.
@@ -40,7 +27,7 @@ struct Pair {
 
 impl Pair {
     fn create(path: &Path) -> Self {
-        let db = open(path);
+        let db = open_indexing(path, INDEX_FROM);
         let create = |name: &str, datatype| {
             let named = METRICS.map(|metric| (format!("{metric:?}"), vector(metric, datatype)));
             let schema = named
@@ -58,7 +45,7 @@ impl Pair {
 
     fn reopened(self, path: &Path) -> Self {
         self.db.close().wait().expect("closed");
-        let db = open(path);
+        let db = open_indexing(path, INDEX_FROM);
         Self {
             halves: db.collection("halves").wait().expect("there"),
             floats: db.collection("floats").wait().expect("there"),
@@ -196,7 +183,7 @@ fn halves_answer_the_same_wherever_they_lie() {
     pair.db.close().wait().expect("closed");
     let elsewhere = &directory.path().join("elsewhere");
     Database::import(&file, elsewhere).wait().expect("imported");
-    let db = open(elsewhere);
+    let db = open_indexing(elsewhere, INDEX_FROM);
     let mut imported = Pair {
         halves: db.collection("halves").wait().expect("there"),
         floats: db.collection("floats").wait().expect("there"),
@@ -210,7 +197,7 @@ fn halves_answer_the_same_wherever_they_lie() {
 #[test]
 fn every_way_of_writing_rounds() {
     let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
+    let db = open_indexing(directory.path(), INDEX_FROM);
     let vector = Vector::new(2, Metric::Dot).datatype(Datatype::Float16);
     let schema = Schema::new().vector("v", vector);
     let docs = db.create_collection("docs", schema).wait().expect("new");
@@ -242,7 +229,7 @@ fn every_way_of_writing_rounds() {
 #[test]
 fn how_a_vector_is_stored_is_not_changed_but_by_another_vector() {
     let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
+    let db = open_indexing(directory.path(), INDEX_FROM);
     let schema = Schema::new().vector("v", Vector::new(1, Metric::Dot));
     let docs = db.create_collection("docs", schema).wait().expect("new");
     let write = |id: u64, value: f32| docs.upsert([Point::new(id).vector("v", [value])]).wait();

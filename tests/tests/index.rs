@@ -9,6 +9,8 @@ use amphora::{
 use amphora_tests::{
     faults::{EIO, ENOSPC},
     layer::{Kind, Layer, Layered, LayeredFile},
+    nearest::METRICS,
+    opening::open_indexing,
     random::Random,
 };
 use serde_json::json;
@@ -19,20 +21,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tempfile::TempDir;
 
 const DIMENSIONS: usize = 24;
 const CLUSTERS: u64 = 50;
 
+const INDEX_FROM: usize = 100;
+
 fn options() -> Options {
     Options {
-        index_from: 100,
+        index_from: INDEX_FROM,
         ..Options::default()
     }
-}
-
-fn open(path: &Path) -> Database {
-    let db = Database::builder(path).options(options()).open().wait();
-    db.expect("it opens")
 }
 
 fn create(db: &Database, metric: Metric) -> Collection {
@@ -43,31 +43,17 @@ fn create(db: &Database, metric: Metric) -> Collection {
     created.expect("it is new")
 }
 
-/// An open database whose collection has so many points and is indexed.
-struct Indexed {
-    directory: tempfile::TempDir,
-    db: Database,
-    docs: Collection,
-    random: Random,
-}
-
-impl Indexed {
-    fn of(points: u64, metric: Metric) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let db = open(directory.path());
-        let docs = create(&db, metric);
-        let mut random = Random(points);
-        fill(&docs, 0..points, &mut random);
-        db.optimize().wait().expect("optimized");
-        let stats = db.stats();
-        assert_eq!((stats.indexes, stats.wanting_indexes), (1, 0));
-        Self {
-            directory,
-            db,
-            docs,
-            random,
-        }
-    }
+/// A directory, the open database in it, and a collection that has so many points and is indexed.
+fn indexed(points: u64, metric: Metric) -> (TempDir, Database, Collection, Random) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = open_indexing(directory.path(), INDEX_FROM);
+    let docs = create(&db, metric);
+    let mut random = Random(points);
+    fill(&docs, 0..points, &mut random);
+    db.optimize().wait().expect("optimized");
+    let stats = db.stats();
+    assert_eq!((stats.indexes, stats.wanting_indexes), (1, 0));
+    (directory, db, docs, random)
 }
 
 /// A vector near one of the centers, which depend on nothing but their number.
@@ -119,18 +105,8 @@ fn index_files(path: &Path) -> Vec<std::path::PathBuf> {
 
 #[test]
 fn an_index_finds_nearly_all_under_every_metric() {
-    for metric in [
-        Metric::Cosine,
-        Metric::Dot,
-        Metric::Euclidean,
-        Metric::Manhattan,
-    ] {
-        let Indexed {
-            directory,
-            db,
-            docs,
-            mut random,
-        } = Indexed::of(5_000, metric);
+    for metric in METRICS {
+        let (directory, db, docs, mut random) = indexed(5_000, metric);
         assert_eq!(index_files(directory.path()).len(), 1, "{metric:?}");
         let measured = recall(&docs, |query| query, &mut random);
         assert!(measured > 0.95, "{metric:?}: {measured}");
@@ -148,7 +124,7 @@ fn an_index_of_bits_takes_less_room_and_finds_as_much() {
     let mut lengths = Vec::new();
     for quantization in [Quantization::Scalar, Quantization::Binary] {
         let directory = tempfile::tempdir().expect("a directory");
-        let db = open(directory.path());
+        let db = open_indexing(directory.path(), INDEX_FROM);
         let dimensions = 512;
         let vector = Vector::new(dimensions, Metric::Cosine).quantization(quantization);
         let schema = Schema::new().vector("v", vector).field("n", Field::Integer);
@@ -188,7 +164,7 @@ fn an_index_of_bits_takes_less_room_and_finds_as_much() {
         }
         // Before all of it was checked, and after.
         db.close().wait().expect("closed");
-        let db = open(directory.path());
+        let db = open_indexing(directory.path(), INDEX_FROM);
         let docs = db.collection("docs").wait().expect("there");
         for _ in 0..5 {
             let hits = docs.search(Query::nearest("v", wide())).wait();
@@ -203,7 +179,7 @@ fn an_index_of_bits_takes_less_room_and_finds_as_much() {
 #[test]
 fn optimizing_says_how_many_indexes_are_wanting() {
     let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
+    let db = open_indexing(directory.path(), INDEX_FROM);
     let docs = create(&db, Metric::Dot);
     fill(&docs, 0..500, &mut Random(1));
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -220,12 +196,7 @@ fn optimizing_says_how_many_indexes_are_wanting() {
 
 #[test]
 fn deleted_points_are_never_found_and_take_no_places() {
-    let Indexed {
-        directory: _directory,
-        db,
-        docs,
-        mut random,
-    } = Indexed::of(3_000, Metric::Cosine);
+    let (_directory, db, docs, mut random) = indexed(3_000, Metric::Cosine);
     docs.delete((0..600u64).map(amphora::PointId::from).collect::<Vec<_>>())
         .wait()
         .expect("deleted");
@@ -246,12 +217,7 @@ fn deleted_points_are_never_found_and_take_no_places() {
 
 #[test]
 fn filtered_search_finds_as_much_as_search_without_a_filter() {
-    let Indexed {
-        directory: _directory,
-        db,
-        docs,
-        mut random,
-    } = Indexed::of(20_000, Metric::Cosine);
+    let (_directory, db, docs, mut random) = indexed(20_000, Metric::Cosine);
     for matching in [10_000, 5_000, 2_000, 200, 20, 3] {
         let some = |query: Query| query.filter(field("n").below(matching));
         let measured = recall(&docs, some, &mut random);
@@ -267,19 +233,14 @@ fn filtered_search_finds_as_much_as_search_without_a_filter() {
 
 #[test]
 fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
-    let Indexed {
-        directory,
-        db,
-        docs: _,
-        mut random,
-    } = Indexed::of(2_000, Metric::Cosine);
+    let (directory, db, _, mut random) = indexed(2_000, Metric::Cosine);
     let path = directory.path();
     db.close().wait().expect("closed");
     let built = index_files(path);
     assert_eq!(built.len(), 1);
 
     // As it was left: it is used before all of it was checked.
-    let db = open(path);
+    let db = open_indexing(path, INDEX_FROM);
     let docs = db.collection("docs").wait().expect("there");
     assert!(recall(&docs, |query| query, &mut random) > 0.95);
     assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
@@ -292,7 +253,7 @@ fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
     let middle = content.len() / 3;
     content[middle..middle + 64].fill(0x5a);
     fs::write(&built[0], &content).expect("written");
-    let db = open(path);
+    let db = open_indexing(path, INDEX_FROM);
     let docs = db.collection("docs").wait().expect("there");
     assert!(!db.verify().wait().expect("verified").damaged.is_empty());
     assert!(recall(&docs, |query| query, &mut random) > 0.95);
@@ -304,7 +265,7 @@ fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
     db.close().wait().expect("closed");
 
     fs::remove_file(&renewed[0]).expect("removed");
-    let db = open(path);
+    let db = open_indexing(path, INDEX_FROM);
     let docs = db.collection("docs").wait().expect("there");
     assert!(recall(&docs, |query| query, &mut random) > 0.95);
     db.optimize().wait().expect("optimized");
@@ -314,12 +275,7 @@ fn an_index_is_there_after_opening_and_built_anew_when_damaged_or_missing() {
 
 #[test]
 fn merges_and_snapshots_keep_indexes() {
-    let Indexed {
-        directory,
-        db,
-        docs,
-        mut random,
-    } = Indexed::of(2_000, Metric::Euclidean);
+    let (directory, db, docs, mut random) = indexed(2_000, Metric::Euclidean);
     let path = directory.path();
     db.create_snapshot("first").wait().expect("a snapshot");
     fill(&docs, 1_500..3_000, &mut random);
@@ -345,7 +301,7 @@ fn merges_and_snapshots_keep_indexes() {
     Database::import(&exported, elsewhere.path().join("db"))
         .wait()
         .expect("imported");
-    let db = open(&elsewhere.path().join("db"));
+    let db = open_indexing(&elsewhere.path().join("db"), INDEX_FROM);
     db.optimize().wait().expect("optimized");
     let docs = db.collection("docs").wait().expect("there");
     assert!(recall(&docs, |query| query.ef(10), &mut random) < 1.0);
@@ -440,12 +396,7 @@ fn an_index_that_cannot_be_built_holds_up_nothing() {
 
 #[test]
 fn many_searches_at_once_answer_as_one_by_one() {
-    let Indexed {
-        directory: _directory,
-        db,
-        docs,
-        mut random,
-    } = Indexed::of(3_000, Metric::Cosine);
+    let (_directory, db, docs, mut random) = indexed(3_000, Metric::Cosine);
     let queries: Vec<Query> = (0..300)
         .map(|number| {
             let query = Query::nearest("v", vector(&mut random)).limit(1 + number % 20);
@@ -469,6 +420,12 @@ fn many_searches_at_once_answer_as_one_by_one() {
     wrong[42] = Query::nearest("w", vec![1.0; DIMENSIONS]);
     let error = docs.search_many(wrong).wait().expect_err("no such vector");
     assert!(error.to_string().contains("query 42"), "{error}");
+    let greedy = vec![queries[0].clone().limit(10_000); 101];
+    let error = docs.search_many(greedy).wait().expect_err("too much");
+    assert!(
+        error.to_string().contains("1010000 hits together"),
+        "{error}"
+    );
     let op = docs.search_many(queries);
     let error = op.timeout(Duration::ZERO).wait().expect_err("no time");
     assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");

@@ -2,30 +2,21 @@
 //! they lie.
 
 use amphora::{
-    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, PointId, Query,
-    Schema, Vector, field,
+    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Point, PointId, Query, Schema,
+    Vector, field,
 };
-use amphora_tests::{nearest, random::Random, stored::stored};
+use amphora_tests::{
+    nearest::{self, METRICS},
+    opening::open_indexing,
+    random::Random,
+    stored::stored,
+};
 use serde_json::json;
 use std::{collections::BTreeMap, ops::Range, path::Path};
 
 const DIMENSIONS: usize = 10;
-const METRICS: [Metric; 4] = [
-    Metric::Cosine,
-    Metric::Dot,
-    Metric::Euclidean,
-    Metric::Manhattan,
-];
-
-/// Indexes are wanted of everything that can have one.
-fn open(path: &Path) -> Database {
-    let options = Options {
-        index_from: 20,
-        ..Options::default()
-    };
-    let opened = Database::builder(path).options(options).open().wait();
-    opened.expect("it opens")
-}
+/// Segments with so many vectors get an index.
+const INDEX_FROM: usize = 20;
 
 /// The vectors by name: lists under every metric in 32 and in 16 bits, and one that is none.
 fn schema() -> Schema {
@@ -49,7 +40,7 @@ struct Subject {
 
 impl Subject {
     fn create(path: &Path) -> Self {
-        let db = open(path);
+        let db = open_indexing(path, INDEX_FROM);
         let docs = db.create_collection("docs", schema()).wait();
         Self {
             docs: docs.expect("new"),
@@ -61,7 +52,7 @@ impl Subject {
 
     fn reopened(self, path: &Path) -> Self {
         self.db.close().wait().expect("closed");
-        let db = open(path);
+        let db = open_indexing(path, INDEX_FROM);
         let docs = db.collection("docs").wait().expect("there");
         Self { db, docs, ..self }
     }
@@ -224,7 +215,7 @@ fn lists_are_kept_and_found_wherever_they_lie() {
     subject.db.close().wait().expect("closed");
     let elsewhere = &directory.path().join("elsewhere");
     Database::import(&file, elsewhere).wait().expect("imported");
-    let db = open(elsewhere);
+    let db = open_indexing(elsewhere, INDEX_FROM);
     let docs = db.collection("docs").wait().expect("there");
     let imported = Subject {
         db,
@@ -240,7 +231,7 @@ fn lists_are_kept_and_found_wherever_they_lie() {
 #[test]
 fn lists_are_edited() {
     let directory = tempfile::tempdir().expect("a directory");
-    let db = open(directory.path());
+    let db = open_indexing(directory.path(), INDEX_FROM);
     let schema = Schema::new().vector("v", Vector::new(1, Metric::Dot).multi());
     let docs = db.create_collection("docs", schema).wait().expect("new");
     let with = |list: &[[f32; 1]]| Point::new(1).multi_vector("v", list.iter().copied());

@@ -12,7 +12,7 @@ use crate::{
     cancel::{Cancel, cancelled},
     error::{Error, Result},
     id::PointId,
-    op::{Inline, Op},
+    op::Op,
     options::{Durability, Limits},
     payload::Payload,
     point::Point,
@@ -258,8 +258,7 @@ impl Steps {
             Arc::clone(&self.state),
             self.step_points(),
         );
-        let lane = self.store.lanes.search.clone();
-        let find = move |cancel: &Cancel| {
+        let find = move |_: &Store, cancel: &Cancel| {
             let view = match view.get() {
                 Some(view) => view,
                 None => {
@@ -269,8 +268,7 @@ impl Steps {
             };
             query::ids(view, &filter, first, limit, cancel)
         };
-        let find = Op::job(lane, Inline::Never, find);
-        find.step_of(&self.cancel).await
+        self.store.step(&self.cancel, find).await
     }
 
     /// So many points that their records fit into a batch.

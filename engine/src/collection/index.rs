@@ -19,14 +19,17 @@ const SEED: u64 = 0x616d_7068_6f72_6121;
 
 /// The vectors of the shape that a segment has at least so many of and no index over, with their
 /// numbers.
-pub(super) fn wanting(segment: &OpenSegment, shape: &Shape, least: usize) -> Vec<(u32, Vector)> {
-    let vectors = shape.vectors().filter(|(_, number, vector)| {
+pub(super) fn wanting<'a>(
+    segment: &'a OpenSegment,
+    shape: &'a Shape,
+    least: usize,
+) -> impl Iterator<Item = (u32, &'a Vector)> {
+    let vectors = shape.vectors().filter(move |(_, number, vector)| {
         !vector.multi
             && segment.segment.count(*number) as usize >= least
             && segment.indexes.get(*number).is_none()
     });
-    let wanting = vectors.map(|(_, number, vector)| (number, vector.clone()));
-    wanting.collect()
+    vectors.map(|(_, number, vector)| (number, vector))
 }
 
 /// Builds the index `file` over one vector of a segment, on the threads of the lane that this is
@@ -64,21 +67,21 @@ pub(super) fn renew(
     vfs: &dyn Vfs,
     built: &mut Built,
     parts: &[Part],
-    wanting: &[(u32, Vector)],
+    (shape, least): (&Shape, usize),
     next_file: impl Fn() -> u64,
     cancel: &Cancel,
 ) -> Result<()> {
-    for (number, vector) in wanting {
-        let number = *number;
+    let segment = &built.segment;
+    for (number, vector) in wanting(segment, shape, least) {
         let is_indexed = |part: &Part| match part {
             Part::Memory(_) => false,
             Part::Stored(stored) => stored.segment.indexes.get(number).is_some(),
         };
         if parts.iter().any(is_indexed) {
             let file = next_file();
-            match build(vfs, file, &built.segment, (number, vector), cancel) {
+            match build(vfs, file, segment, (number, vector), cancel) {
                 Ok(index) => {
-                    built.segment.indexes.set(number, index);
+                    segment.indexes.set(number, index);
                     built.indexes.insert(number, file);
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),

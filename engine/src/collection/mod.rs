@@ -3,7 +3,7 @@
 //! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
 //! (`check`) before they go to the commit thread (`committer`), which works out what they come to
 //! (`resolve`, `names`, `touched`), logs it and applies it (`tables`). Its reads run over a view
-//! that they pin (`state`, `clock`). `upkeep` writes memtables to segments (`build`), merges these
+//! that they pin (`state`, `clock`), many in one call in `many`. `upkeep` writes memtables to segments (`build`), merges these
 //! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
 //! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
 //! `snapshots`. `store` is what all handles share. Nothing above this layer changes a point.

@@ -75,13 +75,8 @@ impl Store {
         self: &Arc<Self>,
         read: impl FnOnce(&Store, &Cancel) -> Result<T> + Send + 'static,
     ) -> Op<T> {
-        let store = Arc::clone(self);
-        Op::job(self.lanes.search.clone(), Inline::Always, move |cancel| {
-            store.state.check_open()?;
-            read(&store, cancel)
-        })
-        .on(&self.executor)
-        .timeout(self.options.request_timeout)
+        let whole = self.search_job(read).on(&self.executor);
+        whole.timeout(self.options.request_timeout)
     }
 
     /// A read that is a step of `whole`, whose deadline holds.
@@ -90,12 +85,18 @@ impl Store {
         whole: &Cancel,
         read: impl FnOnce(&Store, &Cancel) -> Result<T> + Send + 'static,
     ) -> Op<T> {
+        self.search_job(read).step_of(whole)
+    }
+
+    fn search_job<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Store, &Cancel) -> Result<T> + Send + 'static,
+    ) -> Op<T> {
         let store = Arc::clone(self);
         Op::job(self.lanes.search.clone(), Inline::Always, move |cancel| {
             store.state.check_open()?;
             read(&store, cancel)
         })
-        .step_of(whole)
     }
 
     /// An operation of several steps.
@@ -182,7 +183,7 @@ impl Store {
             for segment in view.segments() {
                 let least = self.options.index_from;
                 indexes += segment.indexes.len();
-                wanting_indexes += index::wanting(segment, view.shape(), least).len();
+                wanting_indexes += index::wanting(segment, view.shape(), least).count();
             }
         }
         Stats {

@@ -131,27 +131,7 @@ impl Search<'_> {
         let mut filter = filter
             .map(|filter| Bound::new(filter, part, self.cancel))
             .transpose()?;
-        let rows = match index {
-            Some((_, index)) => index.rows(),
-            None => part.rows(),
-        };
-        let matching = match &filter {
-            None => Some(u64::from(rows)),
-            Some(filter) => filter.estimate(),
-        };
-        let mut facts = Facts {
-            rows: rows as usize,
-            matching: matching.map(|matching| matching as usize),
-            ef: index.and_then(|(_, index)| self.effort(index)),
-            is_far: false,
-        };
-        if let (Plan::Walk { .. } | Plan::WalkMatches { .. }, Some(index), Some(filter)) =
-            (plan(facts), index, &mut filter)
-        {
-            let times = self.farther(index, facts, filter)?;
-            facts.ef = facts.ef.map(|ef| (ef as f32 * times) as usize);
-            facts.is_far = times > FAR;
-        }
+        let facts = self.facts(part, index, filter.as_mut())?;
         let walked = match (plan(facts), index) {
             (Plan::Walk { ef }, Some(index)) => self.walk(index, ef, false, filter.as_mut())?,
             (Plan::WalkMatches { ef }, Some(index)) => {
@@ -167,6 +147,33 @@ impl Search<'_> {
             (None, None) => return self.one_by_one(number, part, filter),
         };
         self.compare(number, part, &rows)
+    }
+
+    fn facts(
+        &self,
+        part: &Part,
+        index: Option<(&Stored, &Index)>,
+        filter: Option<&mut Bound<'_>>,
+    ) -> Result<Facts> {
+        let rows = index.map_or(part.rows(), |(_, index)| index.rows());
+        let matching = match &filter {
+            None => Some(u64::from(rows)),
+            Some(filter) => filter.estimate(),
+        };
+        let mut facts = Facts {
+            rows: rows as usize,
+            matching: matching.map(|matching| matching as usize),
+            ef: index.and_then(|(_, index)| self.effort(index)),
+            is_far: false,
+        };
+        if let (Plan::Walk { .. } | Plan::WalkMatches { .. }, Some(index), Some(filter)) =
+            (plan(facts), index, filter)
+        {
+            let times = self.farther(index, facts, filter)?;
+            facts.ef = facts.ef.map(|ef| (ef as f32 * times) as usize);
+            facts.is_far = times > FAR;
+        }
+        Ok(facts)
     }
 
     /// How many rows an index is to keep in view; `None` when it shall not be asked.

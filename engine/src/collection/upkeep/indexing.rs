@@ -129,16 +129,16 @@ impl Upkeep {
     pub(in crate::collection) fn wanting_indexes(&self, tables: &Tables) -> usize {
         let segments = self.segments(tables);
         let wanting = |(table, segment): (&Table, &Arc<OpenSegment>)| {
-            index::wanting(segment, &table.shape, self.index_from).len()
+            index::wanting(segment, &table.shape, self.index_from).count()
         };
         segments.map(wanting).sum()
     }
 
     fn next_index(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, u32, Vector)> {
         self.segments(tables).find_map(|(table, segment)| {
-            let wanting = index::wanting(segment, &table.shape, self.index_from);
-            let (number, vector) = wanting.into_iter().next()?;
-            Some((table.state.id, Arc::clone(segment), number, vector))
+            let mut wanting = index::wanting(segment, &table.shape, self.index_from);
+            let (number, vector) = wanting.next()?;
+            Some((table.state.id, Arc::clone(segment), number, vector.clone()))
         })
     }
 

@@ -420,8 +420,8 @@ impl Upkeep {
             let next_file = || next_file.fetch_add(1, Ordering::Relaxed);
             let mut built = build(&*vfs, next_file(), &shape, &parts, cancel)?;
             if let Some(built) = &mut built {
-                let wanting = index::wanting(&built.segment, &shape, index_from);
-                index::renew(&*vfs, built, &parts, &wanting, next_file, cancel)?;
+                let wanting = (&*shape, index_from);
+                index::renew(&*vfs, built, &parts, wanting, next_file, cancel)?;
             }
             Ok(built)
         });

@@ -32,8 +32,6 @@ pub(super) struct Picker {
     compared: Vec<u32>,
     nodes: Vec<u32>,
     best: Best,
-    /// How many deviations are allowed for.
-    deviations: f32,
 }
 
 /// What is picked.
@@ -58,19 +56,18 @@ struct Best {
 pub(super) struct Candidates<'a> {
     /// One of them there is at least.
     pub(super) codes: Option<Codes<'a>>,
-    /// Two rows whose scores by codes are closer than this may change places.
-    pub(super) margin: f32,
     pub(super) bits: Option<Bits<'a>>,
     /// The node of each row of the segment.
     pub(super) nodes: &'a [u32],
 }
 
 impl Picker {
-    /// Those of `rows` that pass and may be among the best, these included.
+    /// Those of `rows` that pass and may be among the best, these included. Two rows whose scores
+    /// by codes are closer than the margin may change places.
     pub(super) fn pick(
         &mut self,
         candidates: &Candidates<'_>,
-        probe: &Probe,
+        (probe, margin): (&Probe, f32),
         Pick { limit, thorough }: Pick,
         rows: &[u32],
         cancel: &Cancel,
@@ -81,7 +78,7 @@ impl Picker {
         if bits.is_some() {
             self.bit_probe.set(probe);
         }
-        self.deviations = if thorough {
+        let deviations = if thorough {
             MOST_DEVIATIONS
         } else {
             DEVIATIONS
@@ -91,13 +88,12 @@ impl Picker {
             cancel.check()?;
             self.choose(candidates.nodes, rows);
             if let Some(bits) = bits {
-                self.glance(bits);
+                self.glance(bits, deviations);
             }
             match &candidates.codes {
                 Some(codes) => {
                     codes.scores(probe, &self.nodes, &mut self.scores);
                     for (row, score) in self.compared.iter().zip(&self.scores.values) {
-                        let margin = candidates.margin;
                         self.best.offer(*score, margin, *row, &mut passes)?;
                     }
                 }
@@ -105,7 +101,7 @@ impl Picker {
                     for (row, Glance { score, deviation }) in
                         self.compared.iter().zip(&self.glances)
                     {
-                        let off = self.deviations * deviation;
+                        let off = deviations * deviation;
                         self.best.offer(score - off, 2.0 * off, *row, &mut passes)?;
                     }
                 }
@@ -128,7 +124,7 @@ impl Picker {
     }
 
     /// Leaves out those that are too far from the best so far, as their bits tell.
-    fn glance(&mut self, bits: Bits<'_>) {
+    fn glance(&mut self, bits: Bits<'_>, deviations: f32) {
         let glanced = Glanced {
             bits,
             probe: &self.bit_probe,
@@ -140,7 +136,7 @@ impl Picker {
         for at in 0..self.glances.len() {
             let glance = self.glances[at];
             // Also false for what is not a number.
-            let is_far = glance.score + self.deviations * glance.deviation < self.best.bar;
+            let is_far = glance.score + deviations * glance.deviation < self.best.bar;
             self.nodes[kept] = self.nodes[at];
             self.compared[kept] = self.compared[at];
             self.glances[kept] = glance;

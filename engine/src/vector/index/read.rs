@@ -242,16 +242,16 @@ impl Index {
         cancel: &Cancel,
         passes: impl FnMut(u32) -> Result<bool>,
     ) -> Result<Option<Vec<u32>>> {
-        let Some(mut candidates) = self.candidates() else {
+        let Some(candidates) = self.candidates() else {
             return Ok(None);
         };
         let mut room = lock(&self.rooms).pop().unwrap_or_default();
         let Room { probe, picker, .. } = &mut room;
         self.encoder.probe(values, scale, probe);
-        candidates.margin = self.about.curve.margin(probe.length());
-        let near = picker.pick(&candidates, probe, pick, rows, cancel, passes)?;
+        let margin = self.about.curve.margin(probe.length());
+        let near = picker.pick(&candidates, (probe, margin), pick, rows, cancel, passes);
         lock(&self.rooms).push(room);
-        Ok(Some(near))
+        near.map(Some)
     }
 
     /// The graph in place with what its nodes are compared by, and their rows, once all was checked.
@@ -290,12 +290,7 @@ impl Index {
         let is_checked =
             codes.is_some() == self.codes.is_some() && bits.is_some() == self.bits.is_some();
         let nodes = self.sections.whole(self.nodes).filter(|_| is_checked)?;
-        Some(Candidates {
-            codes,
-            margin: 0.0,
-            bits,
-            nodes,
-        })
+        Some(Candidates { codes, bits, nodes })
     }
 }
 

@@ -7,8 +7,8 @@ use super::{
     model::{Model, STALE},
     step::{FEEDS, NAMES, SNAPSHOTS, Step, Way, Write},
 };
-use amphora::{Datatype, Field, Filter, Metric, Point, PointId, Query, Schema, Vector, field};
-use amphora_tests::random::Random;
+use amphora::{Datatype, Field, Filter, Point, PointId, Query, Schema, Vector, field};
+use amphora_tests::{nearest::METRICS, random::Random};
 use serde_json::{Map, Value, json};
 
 /// A kind of step, and how often it comes in a thousand.
@@ -135,19 +135,13 @@ pub(crate) const DECLARED: [(&str, Field); 4] = [
 
 /// The vector of this name.
 pub(crate) fn vector(random: &mut Random, name: &str) -> Vector {
-    let metrics = [
-        Metric::Cosine,
-        Metric::Dot,
-        Metric::Euclidean,
-        Metric::Manhattan,
-    ];
     // Points may have long lists, and an edit by a filter shall be one step all the same: so few
     // numbers in so few lists.
     let is_multi = name == VECTORS[0] && random.below(2) == 0;
     let widths = &[1, 2, 3, 4, 7, 16, 17, 33];
     let dimensions = *pick(random, if is_multi { &widths[..4] } else { widths });
     let datatype = *pick(random, &[Datatype::Float32, Datatype::Float16]);
-    let vector = Vector::new(dimensions, *pick(random, &metrics)).datatype(datatype);
+    let vector = Vector::new(dimensions, *pick(random, &METRICS)).datatype(datatype);
     if is_multi { vector.multi() } else { vector }
 }
 

@@ -49,6 +49,12 @@ impl<T: Ord> TopK<T> {
         worst.map_or(f32::NEG_INFINITY, |worst| worst.score)
     }
 
+    /// The worst of the kept, if all places are taken.
+    pub(crate) fn last(&self) -> Option<&T> {
+        let worst = self.kept.peek().filter(|_| self.kept.len() >= self.k);
+        worst.map(|worst| &worst.item)
+    }
+
     pub(crate) fn offer(&mut self, score: f32, item: T) {
         let offered = Scored { score, item };
         if self.kept.len() < self.k {

@@ -16,9 +16,9 @@ use crate::{
     segment::{Deletes, PayloadReader, Segment},
     shape::Shape,
     sync::{Mutex, lock},
-    vector::{Index, Values},
+    vector::{Index, Sketch, Values},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 /// How many vectors in memory ahead of the one that is visited are asked for: they lie here and there.
 const AHEAD: usize = 3;
@@ -66,23 +66,40 @@ pub(crate) struct OpenSegment {
 /// The indexes over the vectors of a segment, by the numbers of these: they come after it, and go
 /// when they are found damaged.
 #[derive(Debug, Default)]
-pub(crate) struct Indexes(Mutex<BTreeMap<u32, Arc<Index>>>);
+pub(crate) struct Indexes {
+    indexes: Mutex<BTreeMap<u32, Arc<Index>>>,
+    /// Of vectors that have no index yet.
+    sketches: Mutex<BTreeMap<u32, Arc<Sketch>>>,
+}
 
 impl Indexes {
     pub(crate) fn get(&self, number: u32) -> Option<Arc<Index>> {
-        lock(&self.0).get(&number).cloned()
+        lock(&self.indexes).get(&number).cloned()
     }
 
+    /// Shows an index to searches, in place of what there was.
     pub(crate) fn set(&self, number: u32, index: Arc<Index>) {
-        lock(&self.0).insert(number, index);
+        lock(&self.indexes).insert(number, index);
+        lock(&self.sketches).remove(&number);
     }
 
     pub(crate) fn remove(&self, number: u32) {
-        lock(&self.0).remove(&number);
+        lock(&self.indexes).remove(&number);
     }
 
     pub(crate) fn len(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.indexes).len()
+    }
+
+    pub(crate) fn sketch(&self, number: u32) -> Option<Arc<Sketch>> {
+        lock(&self.sketches).get(&number).cloned()
+    }
+
+    /// Keeps a sketch until there is an index.
+    pub(crate) fn set_sketch(&self, number: u32, sketch: Sketch) {
+        if self.get(number).is_none() {
+            lock(&self.sketches).insert(number, Arc::new(sketch));
+        }
     }
 }
 
@@ -241,16 +258,69 @@ impl Part {
         }
     }
 
-    /// Calls `visit` with the live rows that have the vector of this number, the vector, and what its dot product is scaled with.
+    /// Calls `visit` with its rows, live or not, a stretch at a time: those that one sketch is of, if
+    /// there is one of the vector of this number.
+    pub(crate) fn stretches(
+        &self,
+        number: u32,
+        mut visit: impl FnMut(Range<u32>, Option<&Sketch>) -> Result<()>,
+    ) -> Result<()> {
+        match self {
+            Self::Memory(rows) => {
+                let mut blocks = rows.blocks(0..rows.rows());
+                blocks.try_for_each(|block| visit(block.range(), block.sketch(number)))
+            }
+            Self::Stored(stored) => {
+                let sketch = stored.segment.indexes.sketch(number);
+                visit(0..self.rows(), sketch.as_deref())
+            }
+        }
+    }
+
+    /// The stretches that could have a sketch and have none.
+    pub(crate) fn unsketched(&self, number: u32) -> Vec<Range<u32>> {
+        match self {
+            Self::Memory(rows) => {
+                let blocks = rows.blocks(0..rows.rows());
+                let bare = blocks.filter(|block| {
+                    block.can_be_sketched(number) && block.sketch(number).is_none()
+                });
+                bare.map(|block| block.range()).collect()
+            }
+            Self::Stored(Stored { segment, .. }) => {
+                let indexes = &segment.indexes;
+                let is_bare = segment.segment.count(number) > 0
+                    && indexes.get(number).is_none()
+                    && indexes.sketch(number).is_none();
+                is_bare.then(|| 0..self.rows()).into_iter().collect()
+            }
+        }
+    }
+
+    /// Keeps the sketch of a stretch.
+    pub(crate) fn set_sketch(&self, number: u32, stretch: Range<u32>, sketch: Sketch) {
+        match self {
+            Self::Memory(rows) => {
+                if let Some(block) = rows.blocks(stretch).next() {
+                    block.set_sketch(number, sketch);
+                }
+            }
+            Self::Stored(stored) => stored.segment.indexes.set_sketch(number, sketch),
+        }
+    }
+
+    /// Calls `visit` with those of a stretch of rows that are live and have the vector of this number,
+    /// the vector, and what its dot product is scaled with.
     pub(crate) fn vectors(
         &self,
         number: u32,
+        stretch: Range<u32>,
         cancel: &Cancel,
         mut visit: impl FnMut(u32, Values<'_>, f32) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Memory(rows) => {
-                for block in rows.blocks() {
+                for block in rows.blocks(stretch) {
                     cancel.check()?;
                     let mut ahead = block.vectors(number);
                     ahead.by_ref().take(AHEAD).for_each(drop);
@@ -265,11 +335,10 @@ impl Part {
             }
             Self::Stored(stored) => {
                 let segment = &stored.segment.segment;
-                let rows = segment.rows();
-                for first in (0..rows).step_by(Cancel::STRIDE as usize) {
+                for first in stretch.clone().step_by(Cancel::STRIDE as usize) {
                     cancel.check()?;
                     let mut flaw = Ok(());
-                    let range = first..rows.min(first + Cancel::STRIDE);
+                    let range = first..stretch.end.min(first.saturating_add(Cancel::STRIDE));
                     let mut live = |row, values: Values<'_>, scale| {
                         if flaw.is_ok() {
                             flaw = stored.is_live(row).and_then(|live| {

@@ -30,6 +30,11 @@ pub(super) struct Built {
 }
 
 impl Built {
+    /// For each part the rows that were taken over, in their order.
+    pub(super) fn origins(&self) -> &[Vec<u32>] {
+        &self.origins
+    }
+
     /// What the manifest says of it while none of its rows has ended.
     pub(super) fn files(&self) -> SegmentFiles {
         SegmentFiles {

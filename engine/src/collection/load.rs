@@ -158,7 +158,7 @@ fn verify_points(table: &Table, cancel: &Cancel) -> Result<()> {
     let mut room = Vec::new();
     for (name, number, vector) in table.shape.vectors() {
         for part in view.parts()? {
-            part.vectors(number, cancel, |_, values, _| {
+            part.vectors(number, 0..part.rows(), cancel, |_, values, _| {
                 check_stored(name, vector, values.widened(&mut room))
             })?;
         }

@@ -3,18 +3,20 @@
 //! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
 //! (`check`) before they go to the commit thread (`committer`), which works out what they come to
 //! (`resolve`, `names`, `touched`), logs it and applies it (`tables`). Its reads run over a view
-//! that they pin (`state`, `clock`), many in one call in `many`. `upkeep` writes memtables to segments (`build`), merges these
+//! that they pin (`state`, `clock`), many in one call in `many`; what they have to compare point by
+//! point is sketched for the next (`sketches`). `upkeep` writes memtables to segments (`build`), merges these
 //! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
 //! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
 //! `snapshots`. `store` is what all handles share. Nothing above this layer changes a point.
 
 mod clock;
+mod build;
+mod sketches;
 mod state;
 mod edit;
 mod write;
 mod check;
 mod resolve;
-mod build;
 mod index;
 mod placed;
 mod tables;
@@ -271,7 +273,11 @@ impl Collection {
         self.read(move |store, state, cancel| {
             let view = state.pin()?;
             let query = query.checked(view.shape(), &store.options.limits)?;
-            query::nearest(&view, &query, cancel)
+            let hits = query::nearest(&view, &query, cancel)?;
+            state
+                .sketches()
+                .begin(&store.lanes.io, &view, query.vector());
+            Ok(hits)
         })
     }
 

@@ -2,7 +2,7 @@
 //! and whether the database is open and takes writes. Readers hold a lock here for as long as it
 //! takes to clone a pointer, never while they read points.
 
-use super::clock::Clock;
+use super::{clock::Clock, sketches::Sketches};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::CollectionId,
@@ -77,6 +77,7 @@ pub(crate) struct CollectionState {
     damage: RwLock<Vec<Error>>,
     deleted: AtomicBool,
     clock: Arc<Clock>,
+    sketches: Sketches,
 }
 
 impl State {
@@ -270,7 +271,13 @@ impl CollectionState {
             damage: RwLock::default(),
             deleted: AtomicBool::new(false),
             clock,
+            sketches: Sketches::default(),
         }
+    }
+
+    /// What is sketched for searches.
+    pub(super) fn sketches(&self) -> &Sketches {
+        &self.sketches
     }
 
     /// The shape that it has now.

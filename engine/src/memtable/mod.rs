@@ -13,10 +13,11 @@ use crate::{
     point::Record,
     schema::Vector,
     shape::Shape,
-    vector::{OwnedValues, Values, scale},
+    vector::{OwnedValues, Sketch, Values, scale, sketch_bytes},
 };
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
         Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -59,6 +60,8 @@ pub(crate) struct Block {
     rows: Box<[OnceLock<Row>]>,
     /// For each of these one cell for each row, empty where a point has none.
     vectors: Vec<Box<[OnceLock<StoredVector>]>>,
+    /// For each of these a sketch of all rows, once all are there and someone has made it.
+    sketches: Vec<OnceLock<Sketch>>,
 }
 
 #[derive(Debug)]
@@ -155,7 +158,7 @@ impl Memtable {
         let vectors = self.shape.vectors().map(|(_, _, vector)| vector);
         for ((cells, values), vector) in block.vectors.iter().zip(record.vectors).zip(vectors) {
             if let Some(values) = values {
-                self.bytes += values.len() * vector.datatype.bytes();
+                self.bytes += values.len() * vector.datatype.bytes() + sketch_bytes(vector);
                 let stored = StoredVector::new(values, vector);
                 debug_assert!(cells[position].get().is_none(), "a row is written once");
                 let _ = cells[position].set(stored);
@@ -248,9 +251,12 @@ impl Rows {
         self.blocks.get(block)?.vectors(number)?[position].get()
     }
 
-    /// The cells of each block with the rows beside them, for a pass over everything.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = BlockView<'_>> {
-        self.blocks.iter().enumerate().map(|(number, block)| {
+    /// The blocks of which the rows are among these, for a pass over them.
+    pub(crate) fn blocks(&self, rows: Range<u32>) -> impl Iterator<Item = BlockView<'_>> {
+        let numbers = rows.start as usize / BLOCK..(rows.end as usize).div_ceil(BLOCK);
+        let blocks = self.blocks.iter().enumerate();
+        let blocks = blocks.take(numbers.end).skip(numbers.start);
+        blocks.map(|(number, block)| {
             let first = number * BLOCK;
             BlockView {
                 view: self,
@@ -276,6 +282,32 @@ pub(crate) struct BlockView<'a> {
 }
 
 impl<'a> BlockView<'a> {
+    /// The numbers of its rows, live or not.
+    pub(crate) fn range(&self) -> Range<u32> {
+        self.first..self.first + self.rows as u32
+    }
+
+    /// The sketch of the vectors of this number; `None` as well if there are no such.
+    pub(crate) fn sketch(&self, number: u32) -> Option<&'a Sketch> {
+        self.block
+            .sketches
+            .get(self.block.shape.place(number)?)?
+            .get()
+    }
+
+    /// Whether all its rows were written, and may have the vector of this number.
+    pub(crate) fn can_be_sketched(&self, number: u32) -> bool {
+        self.rows == BLOCK && self.block.shape.place(number).is_some()
+    }
+
+    /// Keeps a sketch for whoever searches next.
+    pub(crate) fn set_sketch(&self, number: u32, sketch: Sketch) {
+        let place = self.block.shape.place(number);
+        if let Some(place) = place.and_then(|place| self.block.sketches.get(place)) {
+            let _ = place.set(sketch);
+        }
+    }
+
     /// The live rows with their numbers.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (u32, &'a Row)> {
         let view = self.view;
@@ -304,6 +336,7 @@ impl Block {
         Self {
             rows: cells(),
             vectors: shape.numbers().iter().map(|_| cells()).collect(),
+            sketches: shape.numbers().iter().map(|_| OnceLock::new()).collect(),
             shape,
         }
     }
@@ -402,7 +435,7 @@ mod tests {
     }
 
     fn contents(view: &Rows) -> BTreeMap<PointId, f32> {
-        view.blocks()
+        view.blocks(0..view.rows())
             .flat_map(|block| block.vectors(0).collect::<Vec<_>>())
             .map(|(_, row, vector)| (row.id.clone(), first(vector)))
             .collect()

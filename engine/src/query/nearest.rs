@@ -14,12 +14,14 @@ use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
+    kernel,
     payload::Payload,
     schema::Metric,
     top_k::TopK,
-    vector::{Index, MaxSim, Pick, Values, Wanted, scale, score},
+    vector::{Glancer, Index, MaxSim, Pick, Seen, Values, Wanted, scale, score},
     view::{Part, Payloads, Stored, View},
 };
+use std::ops::Range;
 
 /// A [`Query`](super::Query) that was checked against a schema.
 #[derive(Clone, Debug)]
@@ -38,6 +40,13 @@ pub(crate) struct Nearest {
     pub(super) with_vectors: bool,
 }
 
+impl Nearest {
+    /// The number of the vector that it is compared with.
+    pub(crate) fn vector(&self) -> u32 {
+        self.vector
+    }
+}
+
 /// A walk usually visits about as many nodes as it keeps in view. It gives up after so many times
 /// as many, and some more.
 const PATIENCE: usize = 4;
@@ -49,6 +58,12 @@ const NEAR: usize = 16;
 const FARTHEST: f32 = 16.0;
 /// With so many times as much the filter is taken to be about something else.
 const FAR: f32 = 3.0;
+/// How many rows ahead of the one that is compared are asked of memory.
+const AHEAD: usize = 3;
+/// How many rows are glanced at in one go.
+const AT_ONCE: u32 = 256;
+/// How many rows that may be near enough are gathered before they are compared.
+const ENOUGH: usize = 64;
 /// With a higher recall no matches are left out that may be among the nearest.
 const USUAL_RECALL: f32 = 0.98;
 
@@ -57,11 +72,13 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
     let parts = view.parts()?;
     let mut search = Search {
         query,
+        parts,
         scale: scale(&query.values, query.metric),
         list: query
             .list_of
             .map(|dimensions| MaxSim::new(query.metric, dimensions, &query.values)),
         best: TopK::new(query.limit),
+        glancer: Glancer::default(),
         cancel,
     };
     for (number, part) in parts.iter().enumerate() {
@@ -92,12 +109,14 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
 
 struct Search<'a> {
     query: &'a Nearest,
+    parts: &'a [Part],
     /// What the query is scaled with.
     scale: f32,
     /// If it is a list of vectors.
     list: Option<MaxSim<'a>>,
     /// The best so far, each with its part and row.
     best: TopK<(PointId, usize, u32)>,
+    glancer: Glancer,
     cancel: &'a Cancel,
 }
 
@@ -144,7 +163,8 @@ impl Search<'_> {
             (Some(rows), _) => rows,
             // Those that match are fewer than the estimate said, or lie elsewhere.
             (None, Some(filter)) => self.matches(index, filter)?,
-            (None, None) => return self.one_by_one(number, part, filter),
+            // Most rows near to the query have ended.
+            (None, None) => self.pick(index, (0..part.rows()).collect())?,
         };
         self.compare(number, part, &rows)
     }
@@ -247,6 +267,11 @@ impl Search<'_> {
         filter: &mut Bound<'_>,
     ) -> Result<Vec<u32>> {
         let rows = filter.rows()?;
+        self.pick(index, rows)
+    }
+
+    /// These rows or, where an index may be asked, those of them that are near to the query.
+    fn pick(&self, index: Option<(&Stored, &Index)>, rows: Vec<u32>) -> Result<Vec<u32>> {
         let limit = self.query.limit;
         let Some((stored, index)) = index else {
             return Ok(rows);
@@ -281,11 +306,99 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Compares all rows but those that are seen to be too far away.
     fn one_by_one(
         &mut self,
         number: usize,
         part: &Part,
         mut filter: Option<Bound<'_>>,
+    ) -> Result<()> {
+        let may_err = self.query.effort != Effort::Exact && self.list.is_none();
+        let mut seen = Vec::new();
+        let mut bar = f32::NEG_INFINITY;
+        part.stretches(self.query.vector, |stretch, sketch| {
+            let Some(sketch) = sketch.filter(|_| may_err) else {
+                return self.stretch(number, part, stretch, filter.as_mut());
+            };
+            if !self.glancer.knows(sketch) {
+                self.compare_seen(number, part, std::mem::take(&mut seen), filter.as_mut())?;
+                self.glancer.set(sketch, &self.query.values, self.scale);
+                bar = self.bar()?;
+            }
+            for first in stretch.clone().step_by(AT_ONCE as usize) {
+                self.cancel.check()?;
+                let some = first..stretch.end.min(first.saturating_add(AT_ONCE));
+                self.glancer
+                    .glance(sketch, stretch.start, some, bar, &mut seen);
+                // The nearer the best so far, the more is seen to be too far.
+                if bar == f32::NEG_INFINITY || seen.len() >= ENOUGH {
+                    let seen = std::mem::take(&mut seen);
+                    self.compare_seen(number, part, seen, filter.as_mut())?;
+                    bar = self.bar()?;
+                }
+            }
+            Ok(())
+        })?;
+        self.compare_seen(number, part, seen, filter.as_mut())
+    }
+
+    /// Compares those rows that may be near enough by what was seen of them: first the ones that seem
+    /// to be the nearest, which tell how near is near enough.
+    fn compare_seen(
+        &mut self,
+        number: usize,
+        part: &Part,
+        mut seen: Vec<Seen>,
+        mut filter: Option<&mut Bound<'_>>,
+    ) -> Result<()> {
+        let first = self.query.limit;
+        if first < seen.len() {
+            seen.select_nth_unstable_by(first, |a, b| b.score.total_cmp(&a.score));
+        }
+        let mut bar = self.bar()?;
+        for (count, Seen { row, most, .. }) in (0..).zip(&seen) {
+            self.cancel.check_at(count)?;
+            if let Some(next) = seen.get(count as usize + AHEAD)
+                && let Some((values, _)) = part.vector(next.row, self.query.vector)?
+            {
+                kernel::prefetch(values.bytes());
+            }
+            let (row, most) = (*row, *most);
+            // Also false for what is not a number.
+            if most < bar || !part.is_live(row)? {
+                continue;
+            }
+            let Some(found) = part.vector(row, self.query.vector)? else {
+                continue;
+            };
+            let score = self.score(found)?;
+            let filter = filter.as_mut();
+            if self.best.wants(score) && filter.map_or(Ok(true), |filter| filter.matches(row))? {
+                self.offer(score, number, part, row)?;
+                bar = self.bar()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a row must seem to be at a glance to be wanted.
+    fn bar(&mut self) -> Result<f32> {
+        let last = self.best.last().map(|(_, part, row)| (*part, *row));
+        let Some((part, row)) = last else {
+            return Ok(f32::NEG_INFINITY);
+        };
+        let vector = self.parts[part].vector(row, self.query.vector)?;
+        Ok(vector.map_or(f32::NEG_INFINITY, |(values, scale)| {
+            self.glancer.bar(values, scale)
+        }))
+    }
+
+    fn stretch(
+        &mut self,
+        number: usize,
+        part: &Part,
+        stretch: Range<u32>,
+        mut filter: Option<&mut Bound<'_>>,
     ) -> Result<()> {
         let cancel = self.cancel;
         let mut passes = |row| {
@@ -295,7 +408,8 @@ impl Search<'_> {
         // The score of one vector is cheaper than most filters, and few scores are wanted; that of a
         // list is not.
         let scores_first = self.list.is_none();
-        part.vectors(self.query.vector, cancel, |row, values, scale| {
+        let vector = self.query.vector;
+        part.vectors(vector, stretch, cancel, |row, values, scale| {
             if !scores_first && !passes(row)? {
                 return Ok(());
             }

@@ -119,6 +119,17 @@ pub(crate) fn encode(metric: Metric, center: &[f32], rest: &mut [f32], cell: &mu
     factors.copy_from_slice(&bytemuck::cast::<Factors, [u64; FACTORS]>(factor));
 }
 
+/// Writes the cell of a row of which nothing is known: it may be as near as any.
+pub(crate) fn leave_open(cell: &mut [u64]) {
+    let factors = Factors {
+        deviation: f32::INFINITY,
+        ..Factors::default()
+    };
+    let (bits, tail) = cell.split_at_mut(cell.len() - FACTORS);
+    bits.fill(0);
+    tail.copy_from_slice(&bytemuck::cast::<Factors, [u64; FACTORS]>(factors));
+}
+
 impl BitProbe {
     /// Takes a query over.
     pub(crate) fn set(&mut self, probe: &Probe) {

@@ -3,7 +3,7 @@
 //! The one place where vectors are checked, whether they are written or searched for, so that no
 //! score is ever infinite or undefined. `values` are the numbers as they are stored, `multi` what
 //! points have several of. Beside stands the index over the vectors of a segment: `codes` stand for
-//! vectors, `bits` for a glance at them, `hnsw` is a graph over codes, `curve` what it was found to be
+//! vectors, `bits` for a glance at them, `sketch` for rows without an index, `hnsw` is a graph over codes, `curve` what it was found to be
 //! able to find, `index` the file of it all.
 
 #[cfg(test)]
@@ -12,6 +12,7 @@ mod values;
 mod multi;
 mod codes;
 mod bits;
+mod sketch;
 mod hnsw;
 mod curve;
 mod index;
@@ -19,6 +20,7 @@ mod index;
 pub(crate) use hnsw::Params;
 pub(crate) use index::{Index, Pick, Subject, Wanted, write};
 pub(crate) use multi::{MaxSim, accept_multi, check_is_multi, check_multi, count_in, most_of};
+pub(crate) use sketch::{Center, Glancer, Seen, Sketch, Sketcher, sketch_bytes};
 pub(crate) use values::{OwnedValues, Values};
 
 use crate::{

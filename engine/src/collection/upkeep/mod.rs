@@ -17,6 +17,7 @@ use super::{
     index,
     load::Loaded,
     placed::Placed,
+    sketches,
     state::State,
     switch::Switched,
     tables::Tables,
@@ -366,7 +367,11 @@ impl Upkeep {
                 for (collection, shape, part) in &inputs.parts {
                     let file = next_file.fetch_add(1, Ordering::Relaxed);
                     let parts = std::slice::from_ref(part);
-                    built.push((*collection, build(&*vfs, file, shape, parts, cancel)?));
+                    let segment = build(&*vfs, file, shape, parts, cancel)?;
+                    if let Some(segment) = &segment {
+                        sketches::carry_over(segment, parts, shape, cancel)?;
+                    }
+                    built.push((*collection, segment));
                 }
                 Ok(built)
             });
@@ -422,6 +427,7 @@ impl Upkeep {
             if let Some(built) = &mut built {
                 let wanting = (&*shape, index_from);
                 index::renew(&*vfs, built, &parts, wanting, next_file, cancel)?;
+                sketches::carry_over(built, &parts, &shape, cancel)?;
             }
             Ok(built)
         });

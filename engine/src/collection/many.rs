@@ -53,6 +53,10 @@ impl Collection {
             let checked = store.step(&cancel, move |store, cancel| {
                 let view = state.pin()?;
                 let queries = check(queries, &view, &store.options.limits, cancel)?;
+                for query in queries.iter().take(1) {
+                    let lane = &store.lanes.io;
+                    state.sketches().begin(lane, &view, query.vector());
+                }
                 Ok(Arc::new((view, queries)))
             });
             let many = checked.await?;

@@ -55,8 +55,10 @@ pub struct Query {
     pub with_vectors: bool,
 }
 
-/// How hard to look for the nearest, where there is an index: what is in memory alone, or in a
-/// segment whose index is not ready, is compared point by point.
+/// How hard to look for the nearest, where there is an index. What is in memory alone, or in a
+/// segment whose index is not ready, is compared point by point; where searches meet much of it, they
+/// leave out those points that are too far away by one bit of each number, which one in a thousand
+/// of the nearest may seem to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Effort {

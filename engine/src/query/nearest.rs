@@ -315,7 +315,7 @@ impl Search<'_> {
     ) -> Result<()> {
         let may_err = self.query.effort != Effort::Exact && self.list.is_none();
         let mut seen = Vec::new();
-        let mut bar = f32::NEG_INFINITY;
+        let mut bar = self.bar()?;
         part.stretches(self.query.vector, |stretch, sketch| {
             let Some(sketch) = sketch.filter(|_| may_err) else {
                 return self.stretch(number, part, stretch, filter.as_mut());
@@ -352,6 +352,9 @@ impl Search<'_> {
         mut filter: Option<&mut Bound<'_>>,
     ) -> Result<()> {
         let first = self.query.limit;
+        if seen.is_empty() {
+            return Ok(());
+        }
         if first < seen.len() {
             seen.select_nth_unstable_by(first, |a, b| b.score.total_cmp(&a.score));
         }

@@ -60,6 +60,17 @@ struct Unit {
     flags: u32,
 }
 
+/// The shortest payload, and the only one of its length.
+const EMPTY: &[u8] = b"{}";
+
+impl Unit {
+    /// Whether every payload in it is as short as one can be: nothing need be read to know them.
+    fn is_of_empty(&self) -> bool {
+        let count = (self.end_row - self.first_row) as usize;
+        self.unpacked_len == 4 + count * (4 + EMPTY.len())
+    }
+}
+
 impl Payloads {
     /// Finds the sections and checks their lengths; reads nothing of them.
     pub(super) fn open(sections: &Sections) -> Result<Self> {
@@ -166,7 +177,11 @@ impl<'a> PayloadReader<'a> {
 
     /// The payload of a row.
     pub(crate) fn payload(&mut self, row: u32) -> Result<Payload> {
-        let map: Option<Map<String, Value>> = serde_json::from_slice(self.json(row)?).ok();
+        let json = self.json(row)?;
+        if json == EMPTY {
+            return Ok(Payload::default());
+        }
+        let map: Option<Map<String, Value>> = serde_json::from_slice(json).ok();
         let payload = map.map(Payload::from);
         payload
             .filter(|payload| payload.checked().is_ok())
@@ -179,6 +194,9 @@ impl<'a> PayloadReader<'a> {
             Some(unit) if (unit.first_row..unit.end_row).contains(&row) => unit,
             _ => self.load(row)?,
         };
+        if unit.is_of_empty() {
+            return Ok(EMPTY);
+        }
         let bytes: &[u8] = match unit.flags {
             PACKED => &self.unpacked,
             _ => self.stored,
@@ -192,6 +210,10 @@ impl<'a> PayloadReader<'a> {
         self.sections.check_row(row)?;
         self.unit = None;
         let unit = self.payloads.unit_of(self.sections, row)?;
+        if unit.is_of_empty() {
+            self.unit = Some(unit);
+            return Ok(unit);
+        }
         let section = self.payloads.bytes;
         let start = usize::try_from(unit.offset).unwrap_or(usize::MAX);
         let bytes = self.sections.bytes(section, start, unit.len)?;

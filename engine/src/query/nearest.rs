@@ -62,8 +62,9 @@ const FAR: f32 = 3.0;
 const AHEAD: usize = 3;
 /// How many rows are glanced at in one go.
 const AT_ONCE: u32 = 256;
-/// How many rows that may be near enough are gathered before they are compared.
-const ENOUGH: usize = 64;
+/// How many rows that may be near enough are gathered at most before they are compared: the more, the
+/// sooner the nearest of them come, by which the others are seen to be too far.
+const ENOUGH: usize = 1 << 14;
 /// With a higher recall no matches are left out that may be among the nearest.
 const USUAL_RECALL: f32 = 0.98;
 
@@ -330,8 +331,7 @@ impl Search<'_> {
                 let some = first..stretch.end.min(first.saturating_add(AT_ONCE));
                 self.glancer
                     .glance(sketch, stretch.start, some, bar, &mut seen);
-                // The nearer the best so far, the more is seen to be too far.
-                if bar == f32::NEG_INFINITY || seen.len() >= ENOUGH {
+                if seen.len() >= ENOUGH {
                     let seen = std::mem::take(&mut seen);
                     self.compare_seen(number, part, seen, filter.as_mut())?;
                     bar = self.bar()?;
@@ -362,6 +362,7 @@ impl Search<'_> {
         for (count, Seen { row, most, .. }) in (0..).zip(&seen) {
             self.cancel.check_at(count)?;
             if let Some(next) = seen.get(count as usize + AHEAD)
+                && next.most >= bar
                 && let Some((values, _)) = part.vector(next.row, self.query.vector)?
             {
                 kernel::prefetch(values.bytes());

@@ -53,7 +53,7 @@ impl Collection {
             let checked = store.step(&cancel, move |store, cancel| {
                 let view = state.pin()?;
                 let queries = check(queries, &view, &store.options.limits, cancel)?;
-                for query in queries.iter().take(1) {
+                if let Some(query) = queries.first() {
                     let lane = &store.lanes.io;
                     state.sketches().begin(lane, &view, query.vector());
                 }

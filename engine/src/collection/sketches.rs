@@ -48,15 +48,14 @@ impl Sketches {
         if begun.is_busy() {
             return;
         }
-        let rows = view.parts.iter().flat_map(|part| part.unsketched(number));
-        if rows.map(|rows| rows.len()).sum::<usize>() < WORTH {
-            return;
-        }
         let mut vectors = view.shape().vectors();
-        let Some((_, _, vector)) = vectors.find(|(_, found, _)| *found == number) else {
+        let is_it =
+            |(_, found, vector): &(_, u32, &Vector)| *found == number && sketch_bytes(vector) > 0;
+        let Some((_, _, vector)) = vectors.find(is_it) else {
             return;
         };
-        if sketch_bytes(vector) == 0 {
+        let rows = view.parts.iter().flat_map(|part| part.unsketched(number));
+        if rows.map(|rows| rows.len()).sum::<usize>() < WORTH {
             return;
         }
         let (view, vector) = (Arc::clone(view), vector.clone());

@@ -14,7 +14,6 @@ use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
-    kernel,
     payload::Payload,
     schema::Metric,
     top_k::TopK,
@@ -58,8 +57,6 @@ const NEAR: usize = 16;
 const FARTHEST: f32 = 16.0;
 /// With so many times as much the filter is taken to be about something else.
 const FAR: f32 = 3.0;
-/// How many rows ahead of the one that is compared are asked of memory.
-const AHEAD: usize = 3;
 /// How many rows are glanced at in one go.
 const AT_ONCE: u32 = 256;
 /// How many rows that may be near enough are gathered at most before they are compared: the more, the
@@ -297,14 +294,32 @@ impl Search<'_> {
     fn compare(&mut self, number: usize, part: &Part, rows: &[u32]) -> Result<()> {
         for (count, row) in (0..).zip(rows) {
             self.cancel.check_at(count)?;
-            if part.is_live(*row)?
-                && let Some(found) = part.vector(*row, self.query.vector)?
-            {
-                let score = self.score(found)?;
-                self.offer(score, number, part, *row)?;
-            }
+            self.compare_row(number, part, *row, None)?;
         }
         Ok(())
+    }
+
+    /// Compares a row if it is live. True when it is one of the best now.
+    fn compare_row(
+        &mut self,
+        number: usize,
+        part: &Part,
+        row: u32,
+        filter: Option<&mut Bound<'_>>,
+    ) -> Result<bool> {
+        if !part.is_live(row)? {
+            return Ok(false);
+        }
+        let Some(found) = part.vector(row, self.query.vector)? else {
+            return Ok(false);
+        };
+        let score = self.score(found)?;
+        let is_wanted =
+            self.best.wants(score) && filter.map_or(Ok(true), |filter| filter.matches(row))?;
+        if is_wanted {
+            self.offer(score, number, part, row)?;
+        }
+        Ok(is_wanted)
     }
 
     /// Compares all rows but those that are seen to be too far away.
@@ -361,24 +376,9 @@ impl Search<'_> {
         let mut bar = self.bar()?;
         for (count, Seen { row, most, .. }) in (0..).zip(&seen) {
             self.cancel.check_at(count)?;
-            if let Some(next) = seen.get(count as usize + AHEAD)
-                && next.most >= bar
-                && let Some((values, _)) = part.vector(next.row, self.query.vector)?
-            {
-                kernel::prefetch(values.bytes());
-            }
-            let (row, most) = (*row, *most);
             // Also false for what is not a number.
-            if most < bar || !part.is_live(row)? {
-                continue;
-            }
-            let Some(found) = part.vector(row, self.query.vector)? else {
-                continue;
-            };
-            let score = self.score(found)?;
-            let filter = filter.as_mut();
-            if self.best.wants(score) && filter.map_or(Ok(true), |filter| filter.matches(row))? {
-                self.offer(score, number, part, row)?;
+            let is_far = *most < bar;
+            if !is_far && self.compare_row(number, part, *row, filter.as_deref_mut())? {
                 bar = self.bar()?;
             }
         }

@@ -87,13 +87,18 @@ pub(crate) fn serve(metric: Metric) -> bool {
     metric != Metric::Manhattan
 }
 
+/// What is added to the product of a row with a query, if this is left of the row without the center.
+pub(crate) fn offset(metric: Metric, center: &[f32], rest: &[f32], squares: f32) -> f32 {
+    match metric {
+        Metric::Dot => kernel::dot(rest, center),
+        _ => -0.5 * squares,
+    }
+}
+
 /// Writes the cell of a row, of which `rest` is left without the center; it is turned.
 pub(crate) fn encode(metric: Metric, center: &[f32], rest: &mut [f32], cell: &mut [u64]) {
     let squares = kernel::dot(rest, rest);
-    let offset = match metric {
-        Metric::Dot => kernel::dot(rest, center),
-        _ => -0.5 * squares,
-    };
+    let offset = offset(metric, center, rest, squares);
     turn(rest);
     let (bits, factors) = cell.split_at_mut(cell.len() - FACTORS);
     for (word, values) in bits.iter_mut().zip(rest.chunks(WORD)) {

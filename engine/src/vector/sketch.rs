@@ -175,11 +175,8 @@ impl Glancer {
         encoder.subtract(1.0, values, scale, &mut self.rest);
         let (query, weight) = self.probe.rest();
         let squares = kernel::dot(&self.rest, &self.rest);
-        let offset = match encoder.metric {
-            Metric::Dot => kernel::dot(&self.rest, &encoder.center),
-            _ => -0.5 * squares,
-        };
-        let offset = offset * weight;
+        let (metric, center) = (encoder.metric, &encoder.center);
+        let offset = bits::offset(metric, center, &self.rest, squares) * weight;
         let size = self.probe.length() * squares.sqrt() + offset.abs();
         kernel::dot(query, &self.rest) + offset - ROUNDING * size
     }

@@ -3,6 +3,9 @@
 use super::{Vfs, VfsFile};
 use std::{any::Any, collections::HashMap, io, sync::Arc};
 
+/// How many files are held at most, since a process may have few open at a time.
+const MAX_HELD: usize = 256;
+
 /// A directory for reading that holds some of its files open. Others are looked for where it
 /// came from.
 #[derive(Debug)]
@@ -10,9 +13,6 @@ pub(crate) struct Held<'a> {
     from: &'a dyn Vfs,
     files: HashMap<String, Arc<dyn VfsFile>>,
 }
-
-/// How many files are held at most, since a process may have few open at a time.
-const MAX_HELD: usize = 256;
 
 impl<'a> Held<'a> {
     /// Opens those of the files `names` that are there, the first so many of them.

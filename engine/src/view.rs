@@ -109,6 +109,11 @@ impl OpenSegment {
         u64::from(self.segment.rows()).saturating_sub(u64::from(self.deletes.ended_count()))
     }
 
+    /// Which share of its rows has not ended.
+    pub(crate) fn share_live(&self) -> f64 {
+        self.live() as f64 / f64::from(self.segment.rows().max(1))
+    }
+
     /// The row of the point with this id, unless it has ended.
     pub(crate) fn find(&self, id: &PointId) -> Result<Option<u32>> {
         let row = self.segment.find(id)?;
@@ -374,6 +379,11 @@ impl Stored {
             return Ok(false);
         }
         Ok(!segment.first_expiry.has_come(*now) || !segment.segment.expiry(row)?.has_come(*now))
+    }
+
+    /// Its rows without those that have ended; some may have expired.
+    pub(crate) fn rows_left(&self) -> impl Iterator<Item = u32> {
+        self.segment.deletes.iter_live_at(self.seq)
     }
 }
 

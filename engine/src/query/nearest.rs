@@ -7,7 +7,7 @@
 use super::{
     Effort, Filter, Hit,
     bound::Bound,
-    plan::{Facts, Plan, plan},
+    plan::{Facts, Plan, patience, plan},
     scan::vectors,
 };
 use crate::{
@@ -46,10 +46,6 @@ impl Nearest {
     }
 }
 
-/// A walk usually visits about as many nodes as it keeps in view. It gives up after so many times
-/// as many, and some more.
-const PATIENCE: usize = 4;
-const LEAST_VISITS: usize = 256;
 /// So many of the rows near to a query tell whether its filter is about something else. The less of
 /// them match, the more is kept in view, up to so many times as much: what matches is then far from
 /// the query, and much of it about equally far.
@@ -150,9 +146,13 @@ impl Search<'_> {
             .transpose()?;
         let facts = self.facts(part, index, filter.as_mut())?;
         let walked = match (plan(facts), index) {
-            (Plan::Walk { ef }, Some(index)) => self.walk(index, ef, false, filter.as_mut())?,
+            (Plan::Walk { ef }, Some(index)) => {
+                let walk = (ef, patience(ef, facts));
+                self.walk(index, walk, false, filter.as_mut())?
+            }
             (Plan::WalkMatches { ef }, Some(index)) => {
-                self.walk(index, ef, true, filter.as_mut())?
+                let walk = (ef, patience(ef, facts));
+                self.walk(index, walk, true, filter.as_mut())?
             }
             (Plan::Matches, _) => None,
             _ => return self.one_by_one(number, part, filter),
@@ -161,8 +161,11 @@ impl Search<'_> {
             (Some(rows), _) => rows,
             // Those that match are fewer than the estimate said, or lie elsewhere.
             (None, Some(filter)) => self.matches(index, filter)?,
-            // Most rows near to the query have ended.
-            (None, None) => self.pick(index, (0..part.rows()).collect())?,
+            // Many rows have ended, or those near to the query.
+            (None, None) => {
+                let rows = index.map(|(stored, _)| stored.rows_left().collect());
+                self.pick(index, rows.unwrap_or_default())?
+            }
         };
         self.compare(number, part, &rows)
     }
@@ -178,9 +181,10 @@ impl Search<'_> {
             None => Some(u64::from(rows)),
             Some(filter) => filter.estimate(),
         };
+        let left = index.map_or(1.0, |(stored, _)| stored.segment.share_live());
         let mut facts = Facts {
             rows: rows as usize,
-            matching: matching.map(|matching| matching as usize),
+            matching: matching.map(|matching| (matching as f64 * left) as usize),
             ef: index.and_then(|(_, index)| self.effort(index)),
             is_far: false,
         };
@@ -223,7 +227,7 @@ impl Search<'_> {
         let mut count = 0;
         for row in &near {
             index.check_row(*row, stored.segment.segment.rows())?;
-            count += usize::from(filter.matches(*row)?);
+            count += usize::from(filter.matches(*row)? && stored.is_live(*row)?);
         }
         let share = matching.unwrap_or(rows) as f32 / rows as f32;
         let expected = near.len() as f32 * share;
@@ -235,14 +239,14 @@ impl Search<'_> {
     fn walk(
         &self,
         (stored, index): (&Stored, &Index),
-        ef: usize,
+        (ef, visits): (usize, usize),
         few_pass: bool,
         mut filter: Option<&mut Bound<'_>>,
     ) -> Result<Option<Vec<u32>>> {
         let wanted = Wanted {
             limit: self.query.limit,
             ef,
-            visits: ef.saturating_mul(PATIENCE) + LEAST_VISITS,
+            visits,
             few_pass,
         };
         let rows = stored.segment.segment.rows();

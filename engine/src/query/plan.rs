@@ -5,7 +5,8 @@
 pub(super) struct Facts {
     /// Rows of the part that have the vector, about.
     pub(super) rows: usize,
-    /// Rows that match the filter, at most: all without a filter, `None` when it is not known.
+    /// Rows that match the filter and have not ended, about: all that have not without a filter,
+    /// `None` when it is not known.
     pub(super) matching: Option<usize>,
     /// How many rows the index is to keep in view, if there is one and it may be asked.
     pub(super) ef: Option<usize>,
@@ -37,6 +38,11 @@ const USEFUL: usize = 8;
 const LISTED: u64 = 8;
 const ASKED: u64 = 12;
 const VISITED: u64 = 600;
+/// How many times as many nodes as it keeps in view a walk visits at most, and how many more; and
+/// how many times if listing what matches costs less.
+const PATIENCE: usize = 4;
+const LEAST_VISITS: usize = 256;
+const LEAST_PATIENCE: usize = 2;
 /// What a node leads to, at most, and how many that match are looked for there.
 const BEHIND: u64 = 1_024;
 const WANTED: u64 = 32;
@@ -68,6 +74,15 @@ pub(super) fn plan(facts: Facts) -> Plan {
         (None, Some(matching)) if matching < rows / 2 => Plan::Matches,
         _ => Plan::OneByOne,
     }
+}
+
+/// After how many nodes a walk gives up: some times as many as it keeps in view, which is about how
+/// many it usually visits, but no more than cost as much as listing what matches, which comes next.
+pub(super) fn patience(ef: usize, facts: Facts) -> usize {
+    let usual = ef.saturating_mul(PATIENCE) + LEAST_VISITS;
+    let matching = facts.matching.unwrap_or(facts.rows);
+    let as_listing = (listing(matching) / VISITED) as usize;
+    usual.min(as_listing.max(ef.saturating_mul(LEAST_PATIENCE)))
 }
 
 /// What it costs to list and compare what matches.
@@ -131,6 +146,25 @@ mod tests {
                 is_far,
             };
             assert_eq!(plan(facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_walk_costs_little_more_than_what_comes_when_it_gives_up() {
+        for (rows, matching, ef, expected) in [
+            (1_000_000, Some(1_000_000), 60, 496),
+            (1_000_000, None, 60, 496),
+            (30_000, Some(22_500), 60, 300),
+            (30_000, Some(12_000), 60, 160),
+            (30_000, Some(1_000), 60, 120),
+        ] {
+            let facts = Facts {
+                rows,
+                matching,
+                ef: Some(ef),
+                is_far: false,
+            };
+            assert_eq!(patience(ef, facts), expected, "{facts:?}");
         }
     }
 }

@@ -82,6 +82,19 @@ impl Deletes {
             .map(|(row, _)| row)
     }
 
+    /// The rows that were live once the change `seq` had been made, in order.
+    pub(crate) fn iter_live_at(&self, seq: SeqNo) -> impl Iterator<Item = u32> {
+        let pages = (0..self.rows).step_by(PAGE).zip(&self.pages);
+        pages.flat_map(move |(first, page)| {
+            let stamps = page.get();
+            let last = self.rows.min(first.saturating_add(PAGE as u32));
+            (first..last).filter(move |row| {
+                let stamp = stamps.and_then(|stamps| stamps.get((row - first) as usize));
+                stamp.is_none_or(|stamp| stamp.load(Ordering::Acquire) > seq.0)
+            })
+        })
+    }
+
     /// The rows that ended after the change `seq`, and when, in the order of rows.
     pub(crate) fn iter_after(&self, seq: SeqNo) -> impl Iterator<Item = (u32, SeqNo)> {
         self.stamps().filter(move |(_, ended)| *ended > seq)
@@ -141,6 +154,8 @@ mod tests {
                 prop_assert_eq!(deletes.count_at(seq) as usize, until.len());
                 prop_assert!(until.iter().all(|row| !deletes.is_live_at(*row, seq)));
                 prop_assert!(deletes.iter_ended_at(seq).eq(until));
+                let live = (0..rows).filter(|row| deletes.is_live_at(*row, seq));
+                prop_assert!(deletes.iter_live_at(seq).eq(live));
                 let after = model.iter().filter(|(_, ended)| **ended > seq);
                 prop_assert!(deletes.iter_after(seq).eq(after.map(|(row, ended)| (*row, *ended))));
             }

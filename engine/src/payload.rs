@@ -3,10 +3,16 @@
 //! A value that cannot be a payload (no object, nested too deep) is taken apart at once and
 //! leaves only the reason, which the write that it was meant for returns. It is walked with a
 //! stack of our own, never by recursion, so that no depth of nesting can overflow a thread.
+//!
+//! One that comes from a segment stays JSON until somebody looks at it: many hits are looked at by
+//! their ids alone.
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// What a point carries beside its vectors: a JSON object. Cheap to clone.
 ///
@@ -18,30 +24,53 @@ use std::{fmt, sync::Arc};
 /// assert_eq!(payload.get("year"), Some(&json!(1854)));
 /// assert_eq!(payload.get("pages"), None);
 /// ```
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Payload(std::result::Result<Arc<Object>, Arc<str>>);
 
-#[derive(PartialEq)]
 struct Object {
-    map: Map<String, Value>,
+    map: OnceLock<Map<String, Value>>,
+    /// What the map is parsed from when it is first asked for.
+    json: Box<[u8]>,
     /// About how much memory it takes: counted once, where the payload is made.
     heap_bytes: usize,
+}
+
+/// How many times as long as its JSON a payload is taken to be in memory, this included.
+const PARSED: usize = 4;
+
+impl Object {
+    fn map(&self) -> &Map<String, Value> {
+        self.map.get_or_init(|| {
+            let parsed = serde_json::from_slice(&self.json);
+            debug_assert!(parsed.is_ok(), "it was a payload before");
+            parsed.unwrap_or_default()
+        })
+    }
 }
 
 impl Payload {
     /// How deep arrays and objects may be nested, the payload itself being 1.
     pub const MAX_DEPTH: usize = 64;
 
+    /// The payload that this JSON is of, which was parsed before and found to be a payload.
+    pub(crate) fn known(json: &[u8]) -> Self {
+        Self(Ok(Arc::new(Object {
+            map: OnceLock::new(),
+            json: json.into(),
+            heap_bytes: json.len() * PARSED,
+        })))
+    }
+
     /// The value of a top-level key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.as_ref().ok()?.map.get(key)
+        self.0.as_ref().ok()?.map().get(key)
     }
 
     /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_ok_and(|object| object.map.is_empty())
+        self.0.as_ref().is_ok_and(|object| object.map().is_empty())
     }
 
     /// The object as a JSON value of its own.
@@ -49,7 +78,7 @@ impl Payload {
     pub fn to_value(&self) -> Value {
         self.0
             .as_ref()
-            .map_or(Value::Null, |object| Value::Object(object.map.clone()))
+            .map_or(Value::Null, |object| Value::Object(object.map().clone()))
     }
 
     /// About how many bytes it has as JSON; counting ends at `enough`.
@@ -58,7 +87,7 @@ impl Payload {
         let mut open: Vec<&Value> = self
             .0
             .iter()
-            .flat_map(|object| object.map.values())
+            .flat_map(|object| object.map().values())
             .collect();
         while let Some(value) = open.pop() {
             weight += 8 + match value {
@@ -89,8 +118,18 @@ impl Payload {
     pub(crate) fn checked(&self) -> Result<&Map<String, Value>> {
         self.0
             .as_ref()
-            .map(|object| &object.map)
+            .map(|object| object.map())
             .map_err(|flaw| Error::invalid(flaw.to_string()))
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Ok(this), Ok(other)) => Arc::ptr_eq(this, other) || this.map() == other.map(),
+            (Err(this), Err(other)) => this == other,
+            _ => false,
+        }
     }
 }
 
@@ -125,7 +164,11 @@ impl From<Value> for Payload {
             .into()));
         };
         match (value, found) {
-            (Value::Object(map), _) => Self(Ok(Arc::new(Object { map, heap_bytes }))),
+            (Value::Object(map), _) => Self(Ok(Arc::new(Object {
+                map: map.into(),
+                json: Box::default(),
+                heap_bytes,
+            }))),
             (_, found) => Self(Err(format!(
                 "a payload is {}; expected a JSON object",
                 found.unwrap_or("of another kind")
@@ -138,7 +181,7 @@ impl From<Value> for Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Ok(object) => object.map.fmt(f),
+            Ok(object) => object.map().fmt(f),
             Err(flaw) => write!(f, "<{flaw}>"),
         }
     }
@@ -213,6 +256,16 @@ mod tests {
         let map = Map::from_iter([("a".to_owned(), deep)]);
         let error = Payload::from(map).checked().unwrap_err();
         assert!(error.to_string().contains("64 levels"), "{error}");
+    }
+
+    #[test]
+    fn one_that_is_known_is_as_if_it_had_been_parsed() {
+        let value = json!({ "title": "Walden", "parts": [1, { "a": null }] });
+        let known = Payload::known(value.to_string().as_bytes());
+        assert_eq!(known, Payload::from(value.clone()));
+        assert_ne!(known, Payload::default());
+        assert_eq!(known.get("title"), Some(&json!("Walden")));
+        assert_eq!(known.clone().to_value(), value);
     }
 
     #[test]

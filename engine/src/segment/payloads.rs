@@ -24,6 +24,7 @@ use crate::{
 };
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How much JSON shares a unit.
 const UNIT_JSON: usize = 1 << 10;
@@ -45,6 +46,8 @@ pub(super) struct Payloads {
     units: SectionId,
     bytes: SectionId,
     count: usize,
+    /// A bit for every row whose payload was parsed before: it need not be again to be given away.
+    parsed: Box<[AtomicU64]>,
 }
 
 /// A unit, as the units' section lists it.
@@ -82,7 +85,16 @@ impl Payloads {
             units,
             bytes: sections.need(Kind::Payloads, 0)?,
             count,
+            parsed: (0..sections.rows.div_ceil(u64::BITS))
+                .map(|_| AtomicU64::new(0))
+                .collect(),
         })
+    }
+
+    /// The word and the bit of a row.
+    fn parsed(&self, row: u32) -> Option<(&AtomicU64, u64)> {
+        let word = self.parsed.get((row / u64::BITS) as usize)?;
+        Some((word, 1 << (row % u64::BITS)))
     }
 
     fn first_row(&self, sections: &Sections, index: usize) -> Result<u32> {
@@ -125,17 +137,24 @@ impl Payloads {
         let (mut low, mut low_row) = (0, 0u32);
         let (mut high, mut high_row) = (self.count, sections.rows);
         let mut guess = true;
+        let whole: Option<&[[u32; 6]]> = sections.whole(self.units);
+        let first_row = |index: usize| match whole {
+            Some(units) => Ok(units
+                .get(index)
+                .map_or(sections.rows, |entry: &[u32; 6]| entry[4])),
+            None => self.first_row(sections, index),
+        };
         while high - low > 1 {
             let width = (high - low) as u64;
             let share = u64::from(row.saturating_sub(low_row)) * width
                 / u64::from(high_row.saturating_sub(low_row)).max(1);
             let step = if guess { share } else { width / 2 };
             let middle = low + step.clamp(1, width - 1) as usize;
-            let first = self.first_row(sections, middle)?;
+            let first = first_row(middle)?;
             if first <= row {
                 (low, low_row) = (middle, first);
                 // Most often this is the one.
-                if self.first_row(sections, middle + 1)? > row {
+                if first_row(middle + 1)? > row {
                     break;
                 }
             } else {
@@ -175,13 +194,25 @@ impl<'a> PayloadReader<'a> {
         }
     }
 
-    /// The payload of a row.
+    /// The payload of a row. The first time it is parsed, so that none is given away that is damaged.
     pub(crate) fn payload(&mut self, row: u32) -> Result<Payload> {
+        let parsed = self.payloads.parsed(row);
         let json = self.json(row)?;
         if json == EMPTY {
             return Ok(Payload::default());
         }
-        let map: Option<Map<String, Value>> = serde_json::from_slice(json).ok();
+        if parsed.is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0) {
+            return Ok(Payload::known(json));
+        }
+        let payload = self.parse(row)?;
+        if let Some((word, bit)) = parsed {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(payload)
+    }
+
+    fn parse(&mut self, row: u32) -> Result<Payload> {
+        let map: Option<Map<String, Value>> = serde_json::from_slice(self.json(row)?).ok();
         let payload = map.map(Payload::from);
         payload
             .filter(|payload| payload.checked().is_ok())
@@ -263,7 +294,7 @@ impl<'a> PayloadReader<'a> {
             end = unit.offset.saturating_add(unit.len as u64);
             row = unit.end_row;
             let mut rows = unit.first_row..unit.end_row;
-            flaws.extend(rows.find_map(|row| self.payload(row).err()));
+            flaws.extend(rows.find_map(|row| self.parse(row).err()));
         }
         if end != self.sections.len(self.payloads.bytes) as u64 {
             let message = "the units end before their section";

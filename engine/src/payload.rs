@@ -27,22 +27,23 @@ use std::{
 #[derive(Clone)]
 pub struct Payload(std::result::Result<Arc<Object>, Arc<str>>);
 
+/// It has one of both forms from the beginning, and the other from when that is first asked for.
 struct Object {
     map: OnceLock<Map<String, Value>>,
-    /// What the map is parsed from when it is first asked for.
-    json: Box<[u8]>,
-    /// About how much memory it takes: counted once, where the payload is made.
+    json: OnceLock<Box<[u8]>>,
+    /// About how much memory the map takes: counted once, where the payload is made.
     heap_bytes: usize,
 }
 
-/// How many times as long as its JSON a payload is taken to be in memory, this included.
-const PARSED: usize = 4;
+/// How many times as much memory as its JSON a map is taken to need.
+const PARSED: usize = 3;
 
 impl Object {
     fn map(&self) -> &Map<String, Value> {
         self.map.get_or_init(|| {
-            let parsed = serde_json::from_slice(&self.json);
-            debug_assert!(parsed.is_ok(), "it was a payload before");
+            let json = self.json.get().map(|json| &json[..]);
+            let parsed = json.and_then(|json| serde_json::from_slice(json).ok());
+            debug_assert!(parsed.is_some(), "it was a payload before");
             parsed.unwrap_or_default()
         })
     }
@@ -56,7 +57,7 @@ impl Payload {
     pub(crate) fn known(json: &[u8]) -> Self {
         Self(Ok(Arc::new(Object {
             map: OnceLock::new(),
-            json: json.into(),
+            json: OnceLock::from(Box::from(json)),
             heap_bytes: json.len() * PARSED,
         })))
     }
@@ -83,12 +84,14 @@ impl Payload {
 
     /// About how many bytes it has as JSON; counting ends at `enough`.
     pub(crate) fn weight(&self, enough: usize) -> usize {
+        let Ok(object) = &self.0 else {
+            return 0;
+        };
+        if let Some(json) = object.json.get() {
+            return json.len();
+        }
         let mut weight = 0;
-        let mut open: Vec<&Value> = self
-            .0
-            .iter()
-            .flat_map(|object| object.map().values())
-            .collect();
+        let mut open: Vec<&Value> = object.map().values().collect();
         while let Some(value) = open.pop() {
             weight += 8 + match value {
                 Value::String(text) => text.len(),
@@ -111,7 +114,25 @@ impl Payload {
 
     /// About how much memory it takes.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.as_ref().map_or(0, |object| object.heap_bytes)
+        self.0.as_ref().map_or(0, |object| {
+            object.heap_bytes + object.json.get().map_or(0, |json| json.len())
+        })
+    }
+
+    /// Adds it to `out` as JSON, and keeps this for the next time: what is written to the log is
+    /// written to a segment soon. Nothing of what cannot be a payload.
+    pub(crate) fn put_json(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let Ok(object) = &self.0 else {
+            return Ok(());
+        };
+        if let Some(json) = object.json.get() {
+            out.extend_from_slice(json);
+            return Ok(());
+        }
+        let start = out.len();
+        serde_json::to_writer(&mut *out, object.map())?;
+        let _ = object.json.set(out[start..].into());
+        Ok(())
     }
 
     /// The object, or the reason why the value given cannot be a payload.
@@ -166,7 +187,7 @@ impl From<Value> for Payload {
         match (value, found) {
             (Value::Object(map), _) => Self(Ok(Arc::new(Object {
                 map: map.into(),
-                json: Box::default(),
+                json: OnceLock::new(),
                 heap_bytes,
             }))),
             (_, found) => Self(Err(format!(

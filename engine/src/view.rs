@@ -405,8 +405,10 @@ impl Payloads<'_> {
     /// Adds the payload of a live row to `out`, as JSON.
     pub(crate) fn put_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
         match self {
-            Self::Memory(rows) => serde_json::to_writer(out, live(rows, row)?.payload.checked()?)
-                .map_err(|error| Error::invalid(format!("a payload is no JSON: {error}"))),
+            Self::Memory(rows) => {
+                let written = live(rows, row)?.payload.put_json(out);
+                written.map_err(|error| Error::invalid(format!("a payload is no JSON: {error}")))
+            }
             Self::Stored(reader) => {
                 out.extend_from_slice(reader.json(row)?);
                 Ok(())

@@ -41,7 +41,7 @@ pub fn options(memory: Memory) -> Options {
     Options {
         index_from: INDEX_FROM.load(Ordering::Relaxed),
         memtable_bytes: match memory {
-            Memory::Tiny => 4 << 10,
+            Memory::Tiny => 6 << 10,
             Memory::Small => 64 << 10,
             Memory::Default => default.memtable_bytes,
         },

@@ -5,7 +5,7 @@
 //! after a failed write they go on as soon as the disk does.
 
 use amphora::{
-    Database, Error, ErrorKind, Result,
+    Database, Error, ErrorKind, Point, Result,
     vfs::{Call, Loss, MemoryVfs},
 };
 use amphora_tests::{
@@ -88,13 +88,25 @@ fn upsert(db: &Database, id: u64) -> Result<()> {
 /// A sync that failed once is not tried again: the second would succeed and mean nothing.
 #[test]
 fn after_one_failed_sync_all_writes_are_refused_until_it_is_opened_again() {
+    refuse_all_after(vec![point(2, 2, 9)]);
+}
+
+/// A large group is applied while it is synced.
+#[test]
+fn after_one_failed_sync_of_a_large_group_nothing_of_it_is_seen() {
+    let points = (2..40).map(|id| point(id, id, 60_000));
+    refuse_all_after(points.collect());
+}
+
+fn refuse_all_after(points: Vec<Point>) {
     let disk = FaultyVfs::new(MemoryVfs::new());
     let db = open(disk.clone()).unwrap();
     block_on(start(&db, &Change::Create("docs"))).unwrap();
     upsert(&db, 1).unwrap();
 
     disk.fail(first_of(Kind::Sync, false, EIO));
-    assert_eq!(upsert(&db, 2).unwrap_err().kind(), ErrorKind::Io);
+    let failed = block_on(start(&db, &Change::Upsert("docs", points)));
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Io);
     let syncs = |calls: &[Kind]| calls.iter().filter(|kind| **kind == Kind::Sync).count();
     let before = syncs(&disk.calls());
     for change in [
@@ -114,6 +126,7 @@ fn after_one_failed_sync_all_writes_are_refused_until_it_is_opened_again() {
         docs.get(2).wait().unwrap().is_none(),
         "it is not known to be there"
     );
+    assert_eq!(docs.count().wait().unwrap(), 1);
     assert_eq!(db.close().wait().unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(syncs(&disk.calls()), before, "closing tried a sync again");
 

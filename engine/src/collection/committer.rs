@@ -8,6 +8,7 @@
 use super::{
     check::{adapt, check_how},
     edit::{Action, Checked},
+    group::{Group, Staged},
     names,
     resolve::{Resolved, resolve},
     state::State,
@@ -22,7 +23,6 @@ use crate::{
     error::{Error, ErrorKind, Result},
     executor::{block_on, block_on_until},
     expiry::Expiry,
-    id::{CollectionId, SeqNo},
     manifest::{CollectionFiles, LogEnd},
     options::{Durability, Limits},
     pool::Pools,
@@ -49,11 +49,18 @@ use std::{
 const GROUP_BYTES: usize = 8 << 20;
 /// A log file is ended when it has so many bytes, or as many as the memtables may have.
 const LOG_BYTES: usize = 1 << 20;
+/// A group is synced by a thread of its own, so that this one can apply it meanwhile, when it has so
+/// many bytes: a sync then takes many times as long as starting a thread.
+const LARGE_BYTES: usize = 1 << 20;
+/// So much is made durable in any case, a bit at a time: before a new log file is begun, all must be.
+const UNSYNCED_BYTES: usize = 8 << 20;
 /// At the end so many bytes of points may stay in the log: reading them back takes a few
 /// milliseconds, and writing a segment for each end would make many small ones.
 const LEFT_BYTES: usize = 256 << 10;
 /// How long the thread looks for the next write before it sleeps: waking it costs as much.
 const SEARCH: Duration = Duration::from_micros(50);
+
+type Reply = reply::Sender<Result<Applied>>;
 
 pub(crate) struct Committer {
     pub(super) state: Arc<State>,
@@ -65,6 +72,8 @@ pub(crate) struct Committer {
     pub(super) memtable_bytes: usize,
     /// The changes of the log's group, which is not durable yet.
     pub(super) staged: Vec<Staged>,
+    /// Who waits for them, in their order.
+    pub(super) replies: Vec<Reply>,
     /// Whether a change of the group is to be answered only when it is durable.
     pub(super) sync_group: bool,
     /// When what was answered without being durable must be.
@@ -84,20 +93,6 @@ pub(crate) struct Committer {
     /// The last handle on private pools goes here, where waiting for their threads hurts nobody.
     pub(super) pools: Pools,
 }
-
-/// A change in the log's group.
-pub(super) struct Staged {
-    seq: SeqNo,
-    change: Change,
-    targets: Targets,
-    /// When it was checked.
-    now: Expiry,
-    /// How many points an edit wrote or deleted.
-    edited: Option<u64>,
-    reply: Reply,
-}
-
-type Reply = reply::Sender<Result<Applied>>;
 
 impl Committer {
     pub(crate) fn state(&self) -> Arc<State> {
@@ -435,8 +430,8 @@ impl Committer {
             targets,
             now,
             edited,
-            reply,
         });
+        self.replies.push(reply);
     }
 
     fn check(&self, change: &Change, now: Expiry) -> Result<Targets> {
@@ -456,13 +451,20 @@ impl Committer {
             return;
         }
         self.touched.clear();
-        let durable = std::mem::take(&mut self.sync_group);
-        match self.wal.commit(durable) {
-            Ok(()) => {
+        let unsynced = self.wal.unsynced();
+        let durable = std::mem::take(&mut self.sync_group) || unsynced >= UNSYNCED_BYTES;
+        let is_large = unsynced >= LARGE_BYTES;
+        let written = match self.wal.write() {
+            Ok(()) if durable => self.sync_and_apply(is_large),
+            Ok(()) => Ok(self.apply()),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(group) => {
                 if durable {
                     self.sync_by = None;
                 }
-                self.apply();
+                self.publish(group);
             }
             Err(CommitError::NotWritten(error)) => self.refuse(&error),
             Err(CommitError::Remains(error)) => {
@@ -510,39 +512,41 @@ impl Committer {
         })
     }
 
-    fn apply(&mut self) {
+    /// Makes the group durable that was written, and applies it: a large one while the disk is busy
+    /// with it. Nobody sees it before it is published.
+    fn sync_and_apply(&mut self, is_large: bool) -> std::result::Result<Group, CommitError> {
+        if !is_large {
+            self.wal.sync()?;
+            return Ok(self.apply());
+        }
+        let (staged, tables) = (&mut self.staged, &mut self.tables);
+        let sync = || self.wal.sync();
+        let (group, synced) = Group::apply_beside(&self.state, tables, staged, sync);
+        // Without a thread it is done here.
+        synced.unwrap_or_else(|| self.wal.sync()).map(|()| group)
+    }
+
+    fn apply(&mut self) -> Group {
+        Group::apply(&self.state, &mut self.tables, &mut self.staged)
+    }
+
+    fn publish(&mut self, group: Group) {
         let counts = &self.state.counts;
         counts.commits.fetch_add(1, Ordering::Relaxed);
         counts
             .writes
-            .fetch_add(self.staged.len() as u64, Ordering::Relaxed);
+            .fetch_add(self.replies.len() as u64, Ordering::Relaxed);
         self.state.set_log_end(self.log_end());
-        let mut last = SeqNo::default();
-        let mut touched: Vec<CollectionId> = Vec::new();
-        let mut answers = Vec::with_capacity(self.staged.len());
-        for staged in self.staged.drain(..) {
-            last = staged.seq;
-            let (change, targets) = (staged.change, &staged.targets);
-            touched.extend(change.parts().iter().filter_map(Change::collection));
-            let tables = &mut self.tables;
-            let applied = tables.apply(&self.state, last, change, targets, staged.now);
-            let applied = applied.map(|applied| staged.edited.map_or(applied, Applied::Changed));
-            answers.push((staged.reply, applied));
-        }
-        touched.sort_unstable();
-        touched.dedup();
-        for collection in touched {
-            self.tables.publish(collection, last);
-        }
-        // Published before any is answered: who has an answer sees the write.
-        for (reply, answer) in answers {
+        let answers = group.publish(&mut self.tables);
+        for (reply, answer) in self.replies.drain(..).zip(answers) {
             let _ = reply.send(answer);
         }
     }
 
     fn refuse(&mut self, error: &Error) {
-        for staged in self.staged.drain(..) {
-            let _ = staged.reply.send(Err(error.clone()));
+        self.staged.clear();
+        for reply in self.replies.drain(..) {
+            let _ = reply.send(Err(error.clone()));
         }
     }
 

@@ -27,6 +27,7 @@ mod switch;
 mod upkeep;
 mod names;
 mod touched;
+mod group;
 mod committer;
 mod snapshots;
 mod optimize;

@@ -65,6 +65,7 @@ impl Committer {
             limits: options.limits.clone(),
             memtable_bytes: options.memtable_bytes,
             staged: Vec::new(),
+            replies: Vec::new(),
             sync_group: false,
             sync_by: None,
             touched: Touched::default(),

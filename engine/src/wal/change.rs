@@ -224,9 +224,7 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) -> serde_json::Resu
     // Written in place, behind a length that is known afterwards.
     let at = out.len();
     put_u32(out, 0);
-    if let Ok(payload) = record.payload.checked() {
-        serde_json::to_writer(&mut *out, payload)?;
-    }
+    record.payload.put_json(out)?;
     let len = out.len() - at - 4;
     out[at..at + 4].copy_from_slice(&(len as u32).to_le_bytes());
     Ok(len)

@@ -140,7 +140,8 @@ impl Wal {
         }
     }
 
-    /// Adds a record to the group. It is durable when [`commit`](Self::commit) succeeds.
+    /// Adds a record to the group. It is durable when it was [written](Self::write) and
+    /// [synced](Self::sync).
     pub(crate) fn push(&mut self, body: &[u8]) -> SeqNo {
         self.last = self.last.next();
         put(&mut self.group, body, self.last, self.synced, self.file_id);
@@ -167,14 +168,12 @@ impl Wal {
         self.end
     }
 
-    /// Writes the group, and makes it durable if that is asked. It is empty again afterwards, come
-    /// what may.
-    pub(crate) fn commit(&mut self, durable: bool) -> Result<(), CommitError> {
-        let committed = self.write_group();
+    /// Writes the group. It is empty again afterwards, come what may.
+    pub(crate) fn write(&mut self) -> Result<(), CommitError> {
+        let written = self.write_group();
         self.group.clear();
         self.group.shrink_to(KEPT);
-        committed?;
-        if durable { self.sync() } else { Ok(()) }
+        written
     }
 
     fn write_group(&mut self) -> Result<(), CommitError> {
@@ -193,6 +192,11 @@ impl Wal {
         self.end += self.group.len() as u64;
         self.len = self.len.max(self.end);
         Ok(())
+    }
+
+    /// Bytes that would be, together with the group, if it were written now, and are not durable.
+    pub(crate) fn unsynced(&self) -> usize {
+        (self.end - self.synced) as usize + self.group.len()
     }
 
     /// Whether all that was written is durable.

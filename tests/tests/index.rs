@@ -119,6 +119,16 @@ fn an_index_finds_nearly_all_under_every_metric() {
     }
 }
 
+/// The more are compared by their vectors, the more of the nearest are found.
+#[test]
+fn oversampling_says_how_many_are_compared() {
+    let (_directory, db, docs, mut random) = indexed(3_000, Metric::Cosine);
+    let times = |times: f32| move |query: Query| query.ef(100).oversampling(times);
+    let [few, many] = [1.0, 5.0].map(|it| recall(&docs, times(it), &mut random));
+    assert!(few > 0.8 && few <= many && many > 0.95, "{few} {many}");
+    db.close().wait().expect("it closes");
+}
+
 #[test]
 fn an_index_of_bits_takes_less_room_and_finds_as_much() {
     let mut lengths = Vec::new();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     cancel::cancelled,
     error::{Error, ErrorKind, Result},
-    executor::{block_on, block_on_until},
+    executor::{beside, block_on, block_on_until},
     expiry::Expiry,
     manifest::{CollectionFiles, LogEnd},
     options::{Durability, Limits},
@@ -519,9 +519,9 @@ impl Committer {
             self.wal.sync()?;
             return Ok(self.apply());
         }
-        let (staged, tables) = (&mut self.staged, &mut self.tables);
-        let sync = || self.wal.sync();
-        let (group, synced) = Group::apply_beside(&self.state, tables, staged, sync);
+        let (wal, state) = (&mut self.wal, &self.state);
+        let apply = || Group::apply(state, &mut self.tables, &mut self.staged);
+        let (synced, group) = beside("amphora-sync", || wal.sync(), apply);
         // Without a thread it is done here.
         synced.unwrap_or_else(|| self.wal.sync()).map(|()| group)
     }
@@ -531,16 +531,13 @@ impl Committer {
     }
 
     fn publish(&mut self, group: Group) {
-        let counts = &self.state.counts;
+        let (counts, writes) = (&self.state.counts, self.replies.len() as u64);
         counts.commits.fetch_add(1, Ordering::Relaxed);
-        counts
-            .writes
-            .fetch_add(self.replies.len() as u64, Ordering::Relaxed);
+        counts.writes.fetch_add(writes, Ordering::Relaxed);
         self.state.set_log_end(self.log_end());
         let answers = group.publish(&mut self.tables);
-        for (reply, answer) in self.replies.drain(..).zip(answers) {
-            let _ = reply.send(answer);
-        }
+        let replies = self.replies.drain(..).zip(answers);
+        replies.for_each(|(reply, answer)| drop(reply.send(answer)));
     }
 
     fn refuse(&mut self, error: &Error) {

@@ -11,7 +11,6 @@ use crate::{
     id::{CollectionId, SeqNo},
     wal::Change,
 };
-use std::{panic::resume_unwind, thread};
 
 /// A change in the log's group.
 pub(super) struct Staged {
@@ -52,25 +51,6 @@ impl Group {
         group.touched.sort_unstable();
         group.touched.dedup();
         group
-    }
-
-    /// Applies it while another thread syncs it. Gives nothing of that if there is no thread to be had.
-    pub(super) fn apply_beside<T: Send>(
-        state: &State,
-        tables: &mut Tables,
-        staged: &mut Vec<Staged>,
-        sync: impl FnOnce() -> T + Send,
-    ) -> (Self, Option<T>) {
-        thread::scope(|scope| {
-            let thread = thread::Builder::new().name("amphora-sync".into());
-            let syncing = thread.spawn_scoped(scope, sync);
-            let group = Self::apply(state, tables, staged);
-            let synced = syncing.ok().map(|syncing| match syncing.join() {
-                Ok(synced) => synced,
-                Err(panic) => resume_unwind(panic),
-            });
-            (group, synced)
-        })
     }
 
     /// Shows it, and gives what to answer: who has an answer sees the write.

@@ -2,7 +2,7 @@
 //!
 //! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
 //! (`check`) before they go to the commit thread (`committer`), which works out what they come to
-//! (`resolve`, `names`, `touched`), logs it and applies it (`tables`). Its reads run over a view
+//! (`resolve`, `names`, `touched`), logs it and applies it (`group`, `tables`). Its reads run over a view
 //! that they pin (`state`, `clock`), many in one call in `many`; what they have to compare point by
 //! point is sketched for the next (`sketches`). `upkeep` writes memtables to segments (`build`), merges these
 //! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings

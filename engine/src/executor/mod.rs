@@ -4,9 +4,11 @@
 //! serves plain threads, and stands in where an operation has no runtime. Storage work never
 //! runs on an executor.
 
+mod beside;
 mod park;
 mod timer;
 
+pub(crate) use beside::beside;
 pub use park::block_on;
 pub(crate) use park::block_on_until;
 

@@ -34,6 +34,9 @@ pub(crate) struct Nearest {
     pub(super) list_of: Option<usize>,
     pub(super) filter: Option<Filter>,
     pub(super) limit: usize,
+    /// How many of what an index finds are compared by their vectors; as many as it takes if it is
+    /// not said.
+    pub(super) oversampled: Option<usize>,
     pub(super) effort: Effort,
     pub(super) with_payload: bool,
     pub(super) with_vectors: bool,
@@ -217,6 +220,7 @@ impl Search<'_> {
     ) -> Result<f32> {
         let wanted = Wanted {
             limit: NEAR,
+            compared: None,
             ef: NEAR,
             visits: usize::MAX,
             few_pass: false,
@@ -245,6 +249,7 @@ impl Search<'_> {
     ) -> Result<Option<Vec<u32>>> {
         let wanted = Wanted {
             limit: self.query.limit,
+            compared: self.query.oversampled,
             ef,
             visits,
             few_pass,
@@ -285,6 +290,7 @@ impl Search<'_> {
         let (values, is_live) = (&self.query.values, |row| stored.is_live(row));
         let pick = Pick {
             limit,
+            compared: self.query.oversampled,
             thorough: match self.query.effort {
                 Effort::Recall(recall) => recall > USUAL_RECALL,
                 Effort::Ef(_) | Effort::Exact => true,

@@ -20,6 +20,8 @@ const NEAREST: usize = 10;
 const LADDER: [usize; 14] = [
     10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896,
 ];
+/// So much of what may be missed is looked for in addition.
+const CAUTION: f32 = 0.05;
 /// A share that is as good as all.
 const ENOUGH: f32 = 0.999;
 /// How many more are wanted if so many times as many of the nearest are: `ef` grows as this power.
@@ -49,8 +51,12 @@ impl Curve {
             && self.deviation >= 0.0
     }
 
-    /// The `ef` that finds this share of the nearest `limit`.
+    /// The `ef` that finds this share of the nearest `limit`, and a little more: what was measured
+    /// errs, too.
     pub(super) fn ef(&self, recall: f32, limit: usize) -> usize {
+        let most = self.steps.last().map_or(0.0, |(_, found)| *found);
+        let cautious = recall + (1.0 - recall) * CAUTION;
+        let recall = cautious.min(most).max(recall);
         let at = self.steps.partition_point(|(_, found)| *found < recall);
         let (before, after) = self.steps.split_at(at);
         let ef = match (before.last(), after.first()) {
@@ -311,13 +317,14 @@ mod tests {
         let curve = curve(&[(10, 0.5), (40, 0.9), (80, 0.95)]);
         for (recall, limit, expected) in [
             (0.1, 1, 10),
-            (0.5, 10, 10),
-            (0.7, 10, 20),
-            (0.9, 10, 40),
+            (0.474, 10, 10),
+            (0.684, 10, 20),
+            (0.895, 10, 40),
+            (0.947, 10, 80),
             (0.95, 10, 80),
             (0.99, 10, 160),
             (0.5, 1_000, 1_000),
-            (0.9, 40, 106),
+            (0.895, 40, 106),
         ] {
             let ef = curve.ef(recall, limit);
             assert!(ef.abs_diff(expected) <= 1, "{recall} {limit}: {ef}");

@@ -108,6 +108,21 @@ fn queries() {
             says: &["ef of a query is 201", "expected 1 to 200"],
         },
         Case {
+            name: "fewer compared than wanted",
+            refused: |_, docs| refusal(|| docs.search(query().oversampling(0.9))),
+            says: &["oversampling of a query is 0.9", "expected 1 or more"],
+        },
+        Case {
+            name: "more compared than may be",
+            refused: |_, docs| refusal(|| docs.search(query().limit(10).oversampling(20.1))),
+            says: &["20.1 at a limit of 10", "at most 200 points"],
+        },
+        Case {
+            name: "an oversampling that is no number",
+            refused: |_, docs| refusal(|| docs.search(query().oversampling(f32::NAN))),
+            says: &["oversampling of a query is NaN"],
+        },
+        Case {
             name: "no recall",
             refused: |_, docs| refusal(|| docs.search(query().recall(0.0))),
             says: &["recall of a query is 0", "more than 0 and at most 1"],

@@ -100,6 +100,9 @@ pub(crate) struct Subject {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     pub(crate) limit: usize,
+    /// How many of what is found to give; those that may belong to the limit, as far as codes err,
+    /// if it is not said.
+    pub(crate) compared: Option<usize>,
     pub(crate) ef: usize,
     /// The most nodes to visit: see [`Walk`](super::hnsw::Walk).
     pub(crate) visits: usize,

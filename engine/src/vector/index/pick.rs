@@ -38,6 +38,8 @@ pub(super) struct Picker {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pick {
     pub(crate) limit: usize,
+    /// How many to give: see [`Wanted`](super::Wanted).
+    pub(crate) compared: Option<usize>,
     /// Whether hardly any of the best may be missed.
     pub(crate) thorough: bool,
 }
@@ -68,7 +70,11 @@ impl Picker {
         &mut self,
         candidates: &Candidates<'_>,
         (probe, margin): (&Probe, f32),
-        Pick { limit, thorough }: Pick,
+        Pick {
+            limit,
+            compared,
+            thorough,
+        }: Pick,
         rows: &[u32],
         cancel: &Cancel,
         mut passes: impl FnMut(u32) -> Result<bool>,
@@ -83,7 +89,8 @@ impl Picker {
         } else {
             DEVIATIONS
         };
-        self.best.begin(limit);
+        let margin = if compared.is_some() { 0.0 } else { margin };
+        self.best.begin(compared.unwrap_or(limit));
         for rows in rows.chunks(AT_ONCE) {
             cancel.check()?;
             self.choose(candidates.nodes, rows);
@@ -101,7 +108,7 @@ impl Picker {
                     for (row, Glance { score, deviation }) in
                         self.compared.iter().zip(&self.glances)
                     {
-                        let off = deviations * deviation;
+                        let off = compared.map_or(deviations * deviation, |_| 0.0);
                         self.best.offer(score - off, 2.0 * off, *row, &mut passes)?;
                     }
                 }

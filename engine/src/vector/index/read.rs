@@ -319,6 +319,7 @@ impl Search<'_> {
         } = self;
         let Wanted {
             limit,
+            compared,
             ef,
             visits,
             few_pass,
@@ -331,7 +332,8 @@ impl Search<'_> {
             cancel,
         };
         let entry = walk.descend(index.links.len() - 1, 1, scratch)?;
-        let (ef, passes) = (ef.max(limit), |node| passes(row(node)?));
+        let ef = ef.max(limit).max(compared.unwrap_or(0));
+        let passes = |node| passes(row(node)?);
         let has_ended = if few_pass {
             walk.spread_matching(entry, ef, passes, scratch)?
         } else {
@@ -343,7 +345,9 @@ impl Search<'_> {
         let margin = index.about.curve.margin(probe.length());
         let last = scratch.answers().nth(limit - 1);
         let least = last.map_or(f32::NEG_INFINITY, |last| last.score - margin);
-        let near = scratch.answers().take_while(|found| found.score >= least);
+        let least = compared.map_or(least, |_| f32::NEG_INFINITY);
+        let near = scratch.answers().take(compared.unwrap_or(usize::MAX));
+        let near = near.take_while(|found| found.score >= least);
         near.map(|found| row(found.node))
             .collect::<Result<_>>()
             .map(Some)

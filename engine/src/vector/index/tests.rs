@@ -67,6 +67,7 @@ fn open(content: &[u8], subject: Subject) -> Result<Index> {
 fn raw_search(index: &Index, query: (&[f32], f32), limit: usize, ef: usize) -> Result<Vec<u32>> {
     let wanted = Wanted {
         limit,
+        compared: None,
         ef,
         visits: usize::MAX,
         few_pass: false,
@@ -157,16 +158,23 @@ fn the_nearest_of_listed_rows_are_picked() {
         };
         let index = open(&file_of(&rows, subject, PARAMS), subject).unwrap();
         let cancel = &Cancel::default();
-        let pick = |query: (&[f32], f32), listed: &[u32]| {
+        let pick_some = |compared, query: (&[f32], f32), listed: &[u32]| {
             let not_every_seventh = |row: u32| Ok(!row.is_multiple_of(7));
             let pick = Pick {
                 limit: 10,
+                compared,
                 thorough: false,
             };
             index.nearest_of(listed, query.0, query.1, pick, cancel, not_every_seventh)
         };
+        let pick = |query, listed: &[u32]| pick_some(None, query, listed);
         assert_eq!(pick(queries.scaled(0), &[0]).unwrap(), None, "unchecked");
         index.check(cancel).unwrap();
+        let all: Vec<u32> = (0..4_000).step_by(2).collect();
+        for compared in [10, 40] {
+            let some = pick_some(Some(compared), queries.scaled(0), &all);
+            assert_eq!(some.unwrap().unwrap().len(), compared);
+        }
         for step in [1, 3, 40] {
             let listed: Vec<u32> = (0..4_000).step_by(2 * step).collect();
             let (mut found, mut picked) = (0, 0);
@@ -257,6 +265,7 @@ fn a_filter_finds_each_of_many_copies() {
         index.check(&Cancel::default()).unwrap();
         let wanted = Wanted {
             limit: 1,
+            compared: None,
             ef: 10,
             visits: usize::MAX,
             few_pass: false,
@@ -346,6 +355,7 @@ fn searches_end_when_cancelled_or_when_the_filter_fails() {
     let (query, scale) = rows.scaled(3);
     let wanted = Wanted {
         limit: 10,
+        compared: None,
         ef: 400,
         visits: usize::MAX,
         few_pass: false,
@@ -478,6 +488,7 @@ fn endure(content: &[u8], rows: &Rows, subject: Subject) -> Result<Vec<u32>> {
     let few = |row: u32| Ok(row.is_multiple_of(16));
     let wanted = Wanted {
         limit: 8,
+        compared: None,
         ef: 12,
         visits: usize::MAX,
         few_pass: false,
@@ -487,6 +498,7 @@ fn endure(content: &[u8], rows: &Rows, subject: Subject) -> Result<Vec<u32>> {
     let listed: Vec<u32> = (0..600).chain([u32::MAX]).collect();
     let pick = Pick {
         limit: 8,
+        compared: None,
         thorough: true,
     };
     index.nearest_of(&listed, query.0, query.1, pick, &Cancel::default(), few)?;

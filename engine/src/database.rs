@@ -475,6 +475,7 @@ impl DatabaseBuilder {
             write_queue,
             memtable_bytes,
             index_from,
+            index_memory_bytes,
             limits,
             ..
         } = &self.options;
@@ -490,6 +491,12 @@ impl DatabaseBuilder {
                     "option {name} is {size}; expected 1 to {most}"
                 )));
             }
+        }
+        if index_memory_bytes < memtable_bytes {
+            return Err(Error::invalid(format!(
+                "option index_memory_bytes is {index_memory_bytes}; expected at least \
+                 memtable_bytes, {memtable_bytes}"
+            )));
         }
         Ok(())
     }

@@ -44,6 +44,11 @@ pub struct Options {
     /// From how many vectors on a segment gets an index over them, built in the background; fewer are
     /// compared one by one. At least 1. Default: 1,000.
     pub index_from: usize,
+    /// How much memory building an index may take, by a rough count: 0.8 KiB for each vector of 384
+    /// dimensions by the default [`Hnsw`](crate::Hnsw). Segments are merged only as far as the indexes over
+    /// their vectors can be built in it; one that became larger under another bound gets its index all
+    /// the same. At least `memtable_bytes`. Default: 2 GiB.
+    pub index_memory_bytes: usize,
     /// Serve what is left of a collection of which a segment is damaged. Without it, all reads and
     /// writes are refused that would need the damaged part. With it, opening reads all segments
     /// whole, and the damaged ones are left out of reads and writes: the points in them seem not
@@ -71,6 +76,7 @@ impl Default for Options {
             durability: Durability::Sync,
             memtable_bytes: 64 << 20,
             index_from: 1_000,
+            index_memory_bytes: 2 << 30,
             set_aside_damaged: false,
             pools: None,
             limits: Limits::default(),

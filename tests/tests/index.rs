@@ -204,6 +204,34 @@ fn optimizing_says_how_many_indexes_are_wanting() {
     db.close().wait().expect("closed");
 }
 
+/// Segments are merged only as far as their indexes can be built.
+#[test]
+fn a_bound_on_memory_keeps_segments_small() {
+    const MIB: usize = 1 << 20;
+    for (index_memory_bytes, indexes) in [(MIB, 4..=10), (16 * MIB, 1..=1)] {
+        let directory = TempDir::new().expect("a directory");
+        let options = Options {
+            memtable_bytes: MIB,
+            index_memory_bytes,
+            ..options()
+        };
+        let opening = Database::builder(directory.path()).options(options);
+        let db = opening.open().wait().expect("it opens");
+        let docs = create(&db, Metric::Cosine);
+        let mut random = Random(1);
+        fill(&docs, 0..12_000, &mut random);
+        docs.delete([7]).wait().expect("deleted");
+        db.optimize().wait().expect("optimized");
+        let stats = db.stats();
+        assert!(indexes.contains(&stats.indexes), "{}", stats.indexes);
+        assert_eq!(stats.wanting_indexes, 0);
+        let measured = recall(&docs, |query| query, &mut random);
+        assert!(measured > 0.95, "{measured}");
+        assert_eq!(docs.count().wait().expect("a count"), 11_999);
+        db.close().wait().expect("closed");
+    }
+}
+
 #[test]
 fn deleted_points_are_never_found_and_take_no_places() {
     let (_directory, db, docs, mut random) = indexed(3_000, Metric::Cosine);

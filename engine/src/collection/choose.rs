@@ -24,13 +24,13 @@ const RUN: usize = 4;
 /// A segment is rewritten when one in so many of its rows has ended.
 const ENDED: u64 = 4;
 /// The most rows that a merge may write: they are numbered with 32 bits.
-const MAX_ROWS: u64 = 1 << 31;
+pub(super) const MAX_ROWS: u64 = 1 << 31;
 
-/// The run of segments to merge into one, the oldest first; `None` when all is well. With
-/// `everything`, the goal is one segment without ended rows.
-pub(super) fn choose(sizes: &[Size], everything: bool) -> Option<Range<usize>> {
-    let fits =
-        |run: &Range<usize>| sizes[run.clone()].iter().map(|s| s.live).sum::<u64>() <= MAX_ROWS;
+/// The run of segments to merge into one of at most so many rows, the oldest first; `None` when all
+/// is well. With `everything`, the goal is one segment, if they fit in it, without ended rows.
+pub(super) fn choose(sizes: &[Size], everything: bool, most_rows: u64) -> Option<Range<usize>> {
+    let rows = |run: &Range<usize>| sizes[run.clone()].iter().map(|s| s.live).sum::<u64>();
+    let fits = |run: &Range<usize>| rows(run) <= most_rows;
     if everything {
         let untidy = sizes.len() > 1 || sizes.iter().any(|size| size.ended > 0);
         let run = 0..sizes.len();
@@ -48,7 +48,8 @@ pub(super) fn choose(sizes: &[Size], everything: bool) -> Option<Range<usize>> {
         younger += size.live_bytes();
     }
     chosen.or_else(|| {
-        let worn = |size: &Size| size.ended * ENDED >= (size.live + size.ended).max(1);
+        let worn =
+            |size: &Size| everything || size.ended * ENDED >= (size.live + size.ended).max(1);
         let place = sizes.iter().position(|size| size.ended > 0 && worn(size))?;
         Some(place..place + 1)
     })
@@ -90,7 +91,11 @@ mod tests {
             (&[4, 1, 1, 1, 1], false, Some(0..5)),
             (&[100, 50, 20, 5], false, None),
         ] {
-            assert_eq!(choose(&sizes(bytes), everything), expected, "{bytes:?}");
+            assert_eq!(
+                choose(&sizes(bytes), everything, MAX_ROWS),
+                expected,
+                "{bytes:?}"
+            );
         }
     }
 
@@ -101,10 +106,28 @@ mod tests {
             ended,
             bytes: 100,
         };
-        assert_eq!(choose(&[size(76, 24)], false), None);
-        assert_eq!(choose(&[size(75, 25)], false), Some(0..1));
-        assert_eq!(choose(&[size(100, 0), size(0, 1)], false), Some(1..2));
-        assert_eq!(choose(&[size(99, 1)], true), Some(0..1));
+        assert_eq!(choose(&[size(76, 24)], false, MAX_ROWS), None);
+        assert_eq!(choose(&[size(75, 25)], false, MAX_ROWS), Some(0..1));
+        assert_eq!(
+            choose(&[size(100, 0), size(0, 1)], false, MAX_ROWS),
+            Some(1..2)
+        );
+        assert_eq!(choose(&[size(99, 1)], true, MAX_ROWS), Some(0..1));
+    }
+
+    #[test]
+    fn no_merge_writes_more_rows_than_it_may() {
+        assert_eq!(choose(&sizes(&[3, 3]), true, 6), Some(0..2));
+        assert_eq!(choose(&sizes(&[3, 3]), true, 5), None);
+        assert_eq!(choose(&sizes(&[9, 4, 1, 1, 1, 1]), false, 8), Some(1..6));
+        assert_eq!(choose(&sizes(&[9, 4, 1, 1, 1, 1]), false, 7), Some(2..6));
+        let worn = Size {
+            live: 8,
+            ended: 1,
+            bytes: 9,
+        };
+        assert_eq!(choose(&[worn, worn], true, 8), Some(0..1), "each by itself");
+        assert_eq!(choose(&[worn, worn], false, 8), None);
     }
 
     proptest! {
@@ -117,7 +140,7 @@ mod tests {
             let total: u64 = flushes.iter().sum();
             for flush in flushes {
                 segments.push(flush);
-                while let Some(run) = choose(&sizes(&segments), false) {
+                while let Some(run) = choose(&sizes(&segments), false, MAX_ROWS) {
                     let merged: u64 = segments[run.clone()].iter().sum();
                     written += merged;
                     segments.splice(run, [merged]);

@@ -1,6 +1,6 @@
 //! The indexes over the vectors of segments: which are wanting, how they are built and opened.
 
-use super::build::Built;
+use super::{build::Built, choose::MAX_ROWS};
 use crate::{
     cancel::Cancel,
     error::{Error, ErrorKind, Result},
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// What levels are drawn from.
 const SEED: u64 = 0x616d_7068_6f72_6121;
+/// What rows take is computed of so many of them.
+const SOME: u32 = 1 << 16;
 
 /// The vectors of the shape that a segment has at least so many of and no index over, with their
 /// numbers.
@@ -32,6 +34,25 @@ pub(super) fn wanting<'a>(
     vectors.map(|(_, number, vector)| (number, vector))
 }
 
+/// How many rows a segment of this shape may have for each index over it to be built in so many
+/// bytes.
+pub(super) fn most_rows(shape: &Shape, bytes: usize) -> u64 {
+    let vectors = shape.vectors().filter(|(_, _, vector)| !vector.multi);
+    let most = vectors.map(|(_, _, vector)| {
+        let for_some = vector::memory(SOME, vector.dimensions, params(vector));
+        (bytes as u64).saturating_mul(SOME.into()) / for_some.max(1)
+    });
+    most.min().unwrap_or(MAX_ROWS).min(MAX_ROWS)
+}
+
+fn params(vector: &Vector) -> Params {
+    Params {
+        m: vector.hnsw.m as usize,
+        ef_construction: vector.hnsw.ef_construction as usize,
+        seed: SEED,
+    }
+}
+
 /// Builds the index `file` over one vector of a segment, on the threads of the lane that this is
 /// called on: durable but for its name, and checked.
 pub(super) fn build(
@@ -44,12 +65,7 @@ pub(super) fn build(
     let name = index_name(file);
     let subject = subject(&segment.segment, number, vector);
     let source = Vectors::of(&segment.segment, number)?;
-    let params = Params {
-        m: vector.hnsw.m as usize,
-        ef_construction: vector.hnsw.ef_construction as usize,
-        seed: SEED,
-    };
-    vector::write(vfs, &name, subject, &source, params, cancel)?;
+    vector::write(vfs, &name, subject, &source, params(vector), cancel)?;
     let opened = Index::open(vfs, &name, subject).and_then(|index| {
         index.check(cancel)?;
         Ok(Arc::new(index))

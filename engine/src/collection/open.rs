@@ -54,7 +54,7 @@ impl Committer {
             entrances,
             Arc::clone(&state),
             manifest,
-            options.index_from,
+            options,
         );
         let committer = Self {
             state,

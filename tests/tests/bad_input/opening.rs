@@ -221,6 +221,13 @@ fn options_out_of_bounds() {
         (queue(0), "write_queue is 0; expected 1 to 1048576"),
         (queue(usize::MAX), "expected 1 to 1048576"),
         (index_from(0), "index_from is 0; expected 1 to"),
+        (
+            Options {
+                index_memory_bytes: 1 << 20,
+                ..Options::default()
+            },
+            "index_memory_bytes is 1048576; expected at least memtable_bytes, 67108864",
+        ),
         (limits(|l| l.batch_bytes = 0), "batch_bytes is 0"),
         (limits(|l| l.batch_bytes = (1 << 30) + 1), "to 1073741824"),
         (limits(|l| l.batch_points = 0), "batch_points is 0"),

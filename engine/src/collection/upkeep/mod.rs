@@ -29,6 +29,7 @@ use crate::{
     id::{CollectionId, SeqNo},
     manifest::{CollectionFiles, LogEnd, Manifest},
     op::{Inline, Op},
+    options::Options,
     pool::{Entrance, Entrances},
     shape::Shape,
     vector::Index,
@@ -65,6 +66,8 @@ pub(super) struct Upkeep {
     manifest: Manifest,
     /// A segment of so many vectors gets an index over them.
     index_from: usize,
+    /// Building one of these takes no more than so much.
+    index_memory_bytes: usize,
     flush: Flush,
     merge: Merge,
     indexing: Indexing,
@@ -168,7 +171,7 @@ impl Upkeep {
         lanes: Entrances,
         state: Arc<State>,
         manifest: Manifest,
-        index_from: usize,
+        options: &Options,
     ) -> Self {
         state.set_snapshots(&manifest.snapshots);
         Self {
@@ -178,7 +181,8 @@ impl Upkeep {
             next_file: Arc::new(AtomicU64::new(manifest.next_file)),
             state,
             manifest,
-            index_from,
+            index_from: options.index_from,
+            index_memory_bytes: options.index_memory_bytes,
             flush: Flush::Idle,
             merge: Merge::Idle,
             indexing: Indexing::Idle,
@@ -395,7 +399,8 @@ impl Upkeep {
                 return None;
             }
             let sizes: Vec<Size> = inputs.iter().map(size).collect();
-            let run = choose(&sizes, everything)?;
+            let most = index::most_rows(&table.shape, self.index_memory_bytes);
+            let run = choose(&sizes, everything, most)?;
             let damaged = self.damaged.contains_key(&table.state.id);
             let mergeable = !damaged && self.may_replace(&inputs[run.clone()]);
             mergeable.then(|| (table, &inputs[run]))

@@ -19,7 +19,7 @@ mod read;
 
 pub(crate) use pick::Pick;
 pub(crate) use read::Index;
-pub(crate) use write::write;
+pub(crate) use write::{memory, write};
 
 use super::{
     curve::Curve,

@@ -51,7 +51,6 @@ pub(crate) fn write(
 /// For each row a byte and a bit for each dimension; 28 bytes for its factors and its place; and its lists
 /// while they grow, each with 8 bytes for a link and its score and 2 for their count: `2 m` links
 /// at level 0, and `m` on each level above, to which one in `m` of the rows below comes up.
-#[cfg_attr(not(test), expect(dead_code, reason = "it waits for a bound"))]
 pub(crate) fn memory(rows: u32, dimensions: u32, params: Params) -> u64 {
     let list = |level| params.width(level) as u64 * 8 + 2;
     let cell = bits::words(dimensions as usize) as u64 * 8;

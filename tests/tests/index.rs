@@ -187,21 +187,36 @@ fn an_index_of_bits_takes_less_room_and_finds_as_much() {
 }
 
 #[test]
-fn optimizing_says_how_many_indexes_are_wanting() {
+fn optimizing_says_how_far_it_is() {
     let directory = tempfile::tempdir().expect("a directory");
     let db = open_indexing(directory.path(), INDEX_FROM);
     let docs = create(&db, Metric::Dot);
-    fill(&docs, 0..500, &mut Random(1));
+    fill(&docs, 0..12_000, &mut Random(1));
+    let told = optimize(&db);
+    let wanting: Vec<usize> = told.iter().map(|told| told.wanting_indexes).collect();
+    assert!(
+        wanting.contains(&1) && wanting.last() == Some(&0),
+        "{wanting:?}"
+    );
+    let linking = told.iter().filter(|told| told.vectors_to_link > 0);
+    let linking: Vec<_> = linking.map(|told| told.linked_vectors).collect();
+    assert!(linking.len() > 1 && linking.is_sorted(), "{linking:?}");
+    let last = told.last().expect("it told");
+    assert_eq!((last.linked_vectors, last.vectors_to_link), (0, 0));
+    db.close().wait().expect("closed");
+}
+
+/// What is told while everything is merged.
+fn optimize(db: &Database) -> Vec<OptimizeProgress> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&told);
     let report = move |progress: OptimizeProgress| {
         let mut told = listener.lock().unwrap_or_else(PoisonError::into_inner);
-        told.push(progress.wanting_indexes);
+        told.push(progress);
     };
     db.optimize_with(report).wait().expect("optimized");
     let told = told.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(told.contains(&1) && told.last() == Some(&0), "{told:?}");
-    db.close().wait().expect("closed");
+    told.clone()
 }
 
 /// Segments are merged only as far as their indexes can be built.

@@ -50,12 +50,18 @@ impl Built {
 
     /// Ends the rows that ended in the part `input` after it was read.
     pub(super) fn end_as(&self, input: usize, ended: impl Iterator<Item = (u32, SeqNo)>) {
-        let first: usize = self.origins[..input].iter().map(Vec::len).sum();
         for (row, seq) in ended {
-            if let Ok(place) = self.origins[input].binary_search(&row) {
-                self.segment.deletes.end((first + place) as u32, seq);
+            if let Some(place) = self.place_of(input, row) {
+                self.segment.deletes.end(place, seq);
             }
         }
+    }
+
+    /// The row which that of a part has become, if it was taken over.
+    pub(super) fn place_of(&self, input: usize, row: u32) -> Option<u32> {
+        let first: usize = self.origins[..input].iter().map(Vec::len).sum();
+        let place = self.origins[input].binary_search(&row).ok()?;
+        Some((first + place) as u32)
     }
 }
 

@@ -153,7 +153,7 @@ impl Committer {
             let now = || self.state.clock().now();
             let sweep_at = self.sweep.due(&self.tables, now);
             let retry_at = self.upkeep.rests_until();
-            let wake_at = [self.sync_by, sweep_at, retry_at]
+            let wake_at = [self.sync_by, sweep_at, retry_at, self.report_at()]
                 .into_iter()
                 .flatten()
                 .min();

@@ -8,11 +8,14 @@ use crate::{
     schema::Vector,
     segment::Segment,
     shape::Shape,
-    vector::{self, Index, Params, Subject, VectorSource},
+    vector::{self, Index, Moved, Params, Subject, VectorSource},
     vfs::Vfs,
     view::{Indexes, OpenSegment, Part},
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 /// What levels are drawn from.
 const SEED: u64 = 0x616d_7068_6f72_6121;
@@ -53,19 +56,77 @@ fn params(vector: &Vector) -> Params {
     }
 }
 
+/// How far the indexes are that are being built.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    linked: AtomicU64,
+    all: AtomicU64,
+}
+
+impl Gauge {
+    /// How many vectors are linked, and how many there are.
+    pub(super) fn read(&self) -> (u64, u64) {
+        // Each moves on its own: what is said is about right.
+        let all = self.all.load(Ordering::Relaxed);
+        (self.linked.load(Ordering::Relaxed).min(all), all)
+    }
+}
+
+/// What one build has added to the gauge, and takes away when it ends.
+struct Reading<'a> {
+    gauge: &'a Gauge,
+    linked: AtomicU64,
+    all: u64,
+}
+
+impl<'a> Reading<'a> {
+    fn new(gauge: &'a Gauge, all: u32) -> Self {
+        gauge.all.fetch_add(all.into(), Ordering::Relaxed);
+        Self {
+            gauge,
+            linked: AtomicU64::new(0),
+            all: all.into(),
+        }
+    }
+
+    fn set(&self, linked: u32) {
+        let before = self.linked.swap(linked.into(), Ordering::Relaxed);
+        let more = u64::from(linked).saturating_sub(before);
+        self.gauge.linked.fetch_add(more, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let linked = self.linked.load(Ordering::Relaxed);
+        self.gauge.linked.fetch_sub(linked, Ordering::Relaxed);
+        self.gauge.all.fetch_sub(self.all, Ordering::Relaxed);
+    }
+}
+
 /// Builds the index `file` over one vector of a segment, on the threads of the lane that this is
-/// called on: durable but for its name, and checked.
+/// called on: durable but for its name, and checked. `base` is an index over rows that were taken
+/// over into the segment, with the row that each now is.
 pub(super) fn build(
     vfs: &dyn Vfs,
     file: u64,
     segment: &OpenSegment,
     (number, vector): (u32, &Vector),
+    base: Option<(&Index, Moved<'_>)>,
+    gauge: &Gauge,
     cancel: &Cancel,
 ) -> Result<Arc<Index>> {
     let name = index_name(file);
     let subject = subject(&segment.segment, number, vector);
     let source = Vectors::of(&segment.segment, number)?;
-    vector::write(vfs, &name, subject, &source, params(vector), cancel)?;
+    let reading = Reading::new(gauge, source.len());
+    let place = |row| source.place(base?.1(row)?);
+    let build = vector::Build {
+        base: base.map(|(index, _)| (index, &place as Moved<'_>)),
+        progress: &|linked| reading.set(linked),
+        ..vector::Build::new(subject, &source, params(vector))
+    };
+    vector::write(vfs, &name, &build, cancel)?;
     let opened = Index::open(vfs, &name, subject).and_then(|index| {
         index.check(cancel)?;
         Ok(Arc::new(index))
@@ -77,32 +138,37 @@ pub(super) fn build(
 }
 
 /// Builds over a segment that takes the place of `parts` the indexes that one of these has, so that
-/// searches are never slower than before. One that cannot be built is left out: it is wanting, and
-/// will be built when it can.
+/// searches are never slower than before: each begins with the largest of these. One that cannot be
+/// built is left out: it is wanting, and will be built when it can.
 pub(super) fn renew(
     vfs: &dyn Vfs,
     built: &mut Built,
     parts: &[Part],
     (shape, least): (&Shape, usize),
     next_file: impl Fn() -> u64,
+    gauge: &Gauge,
     cancel: &Cancel,
 ) -> Result<()> {
-    let segment = &built.segment;
-    for (number, vector) in wanting(segment, shape, least) {
-        let is_indexed = |part: &Part| match part {
-            Part::Memory(_) => false,
-            Part::Stored(stored) => stored.segment.indexes.get(number).is_some(),
+    let segment = Arc::clone(&built.segment);
+    for (number, vector) in wanting(&segment, shape, least) {
+        let index = |(input, part): (usize, &Part)| match part {
+            Part::Memory(_) => None,
+            Part::Stored(stored) => Some((input, stored.segment.indexes.get(number)?)),
         };
-        if parts.iter().any(is_indexed) {
-            let file = next_file();
-            match build(vfs, file, segment, (number, vector), cancel) {
-                Ok(index) => {
-                    segment.indexes.set(number, index);
-                    built.indexes.insert(number, file);
-                }
-                Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                Err(error) => tracing::warn!(%error, "a segment is merged without its index"),
+        let indexes = parts.iter().enumerate().filter_map(index);
+        let Some((input, largest)) = indexes.max_by_key(|(_, index)| index.rows()) else {
+            continue;
+        };
+        let file = next_file();
+        let place = |row| built.place_of(input, row);
+        let base = Some((&*largest, &place as Moved<'_>));
+        match build(vfs, file, &segment, (number, vector), base, gauge, cancel) {
+            Ok(index) => {
+                segment.indexes.set(number, index);
+                built.indexes.insert(number, file);
             }
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            Err(error) => tracing::warn!(%error, "a segment is merged without its index"),
         }
     }
     Ok(())
@@ -154,6 +220,11 @@ impl<'a> Vectors<'a> {
             number,
             rows,
         })
+    }
+
+    /// Where the vector of a row of the segment is among them.
+    fn place(&self, row: u32) -> Option<u32> {
+        self.rows.binary_search(&row).ok().map(|place| place as u32)
     }
 }
 

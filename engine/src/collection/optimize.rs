@@ -2,8 +2,12 @@
 
 use super::{
     committer::Committer,
-    write::{Applied, OptimizeProgress, Request},
+    write::{Applied, OptimizeProgress, Request, Write},
 };
+use std::time::{Duration, Instant};
+
+/// How often is looked how far an index is that is being built.
+const REPORT: Duration = Duration::from_millis(100);
 
 impl Committer {
     /// Tells those who wait for everything to be merged how far it is, when that has changed.
@@ -11,11 +15,14 @@ impl Committer {
         if self.optimizing.is_empty() {
             return;
         }
+        let (linked_vectors, vectors_to_link) = self.upkeep.linked();
         let progress = OptimizeProgress {
             memory_bytes: self.tables.memory_bytes() as u64,
             segments: self.tables.all().map(|table| table.segments.len()).sum(),
             collections: self.tables.all().count(),
             wanting_indexes: self.upkeep.wanting_indexes(&self.tables),
+            linked_vectors,
+            vectors_to_link,
         };
         if self.progress.replace(progress) == Some(progress) {
             return;
@@ -26,6 +33,13 @@ impl Committer {
                 let _ = listener.force_send(progress);
             }
         }
+    }
+
+    /// When to look how far the indexes are, if someone waits to be told.
+    pub(super) fn report_at(&self) -> Option<Instant> {
+        let listens = |write: &Write| matches!(write.request, Request::Optimize(Some(_)));
+        let is_told = self.optimizing.iter().any(listens);
+        is_told.then(|| Instant::now() + REPORT)
     }
 
     /// Answers those who wait for everything to be merged, when it is or cannot be.

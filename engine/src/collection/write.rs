@@ -83,6 +83,10 @@ pub struct OptimizeProgress {
     pub collections: usize,
     /// Indexes that are still to be built, the one included that is being built.
     pub wanting_indexes: usize,
+    /// How many vectors have their links, of the indexes that are being built now.
+    pub linked_vectors: u64,
+    /// How many vectors these indexes will have; none while none is being built.
+    pub vectors_to_link: u64,
 }
 
 /// What a change did.

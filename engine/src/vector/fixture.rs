@@ -68,6 +68,11 @@ impl Rows {
         (values, scale(values, self.metric))
     }
 
+    /// All numbers, row by row.
+    pub(super) fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     pub(super) fn count(&self) -> usize {
         self.values.len() / self.dimensions
     }

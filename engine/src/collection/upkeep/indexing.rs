@@ -134,6 +134,12 @@ impl Upkeep {
         segments.map(wanting).sum()
     }
 
+    /// How many vectors are linked of those in the indexes that are being built, and how many these
+    /// have.
+    pub(in crate::collection) fn linked(&self) -> (u64, u64) {
+        self.gauge.read()
+    }
+
     fn next_index(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, u32, Vector)> {
         self.segments(tables).find_map(|(table, segment)| {
             let mut wanting = index::wanting(segment, &table.shape, self.index_from);
@@ -175,9 +181,17 @@ impl Upkeep {
             number,
             file,
         };
-        let vfs = Arc::clone(&self.vfs);
+        let (vfs, gauge) = (Arc::clone(&self.vfs), Arc::clone(&self.gauge));
         let job = self.job(self.lanes.update.clone(), move |cancel| {
-            index::build(&*vfs, file, &segment, (number, &vector), cancel)
+            index::build(
+                &*vfs,
+                file,
+                &segment,
+                (number, &vector),
+                None,
+                &gauge,
+                cancel,
+            )
         });
         self.indexing = Indexing::Building(plan, job);
     }

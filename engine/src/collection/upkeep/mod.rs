@@ -14,7 +14,7 @@ mod switching;
 use super::{
     build::{Built, build},
     choose::{Size, choose},
-    index,
+    index::{self, Gauge},
     load::Loaded,
     placed::Placed,
     sketches,
@@ -72,6 +72,7 @@ pub(super) struct Upkeep {
     merge: Merge,
     indexing: Indexing,
     unbuilt: Option<Unbuilt>,
+    gauge: Arc<Gauge>,
     restore: Restore,
     switching: Option<Switching>,
     /// Whether a snapshot waits for the switch that is under way: it is next.
@@ -187,6 +188,7 @@ impl Upkeep {
             merge: Merge::Idle,
             indexing: Indexing::Idle,
             unbuilt: None,
+            gauge: Arc::default(),
             restore: Restore::Idle,
             switching: None,
             snapshot_next: false,
@@ -426,12 +428,13 @@ impl Upkeep {
             .collect();
         let (shape, vfs) = (Arc::clone(&table.shape), Arc::clone(&self.vfs));
         let (next_file, index_from) = (Arc::clone(&self.next_file), self.index_from);
+        let gauge = Arc::clone(&self.gauge);
         let job = self.job(self.lanes.update.clone(), move |cancel| {
             let next_file = || next_file.fetch_add(1, Ordering::Relaxed);
             let mut built = build(&*vfs, next_file(), &shape, &parts, cancel)?;
             if let Some(built) = &mut built {
                 let wanting = (&*shape, index_from);
-                index::renew(&*vfs, built, &parts, wanting, next_file, cancel)?;
+                index::renew(&*vfs, built, &parts, wanting, next_file, &gauge, cancel)?;
                 sketches::carry_over(built, &parts, &shape, cancel)?;
             }
             Ok(built)

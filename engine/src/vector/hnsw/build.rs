@@ -2,12 +2,15 @@
 //!
 //! Nodes are added in batches. Each node of a batch looks for its neighbours in the graph as the
 //! batch found it, all at once; then its links are written, and the links back, for each target at
-//! once. What a thread computes depends on nothing that another one does meanwhile.
+//! once. What a thread computes depends on nothing that another one does meanwhile. A graph may begin
+//! with one that is there already: then only the nodes that are new to it are added.
 
 use super::{
+    base::Base,
     beam::Found,
+    grow::{self, Gathering},
     layer::Layer,
-    order::order,
+    order::Order,
     reach,
     select::Chooser,
     walk::{Scratch, Walk},
@@ -20,7 +23,7 @@ use crate::{
     vector::codes::{Codes, Probe},
 };
 use rayon::prelude::*;
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
 /// A batch has one in so many of the nodes that are there, so that few neighbours are missed.
 const SHARE: u32 = 32;
@@ -69,29 +72,34 @@ pub(crate) struct Graph {
     pub(crate) links: Vec<Vec<u32>>,
 }
 
-/// Which place among the rows each node has, and how many nodes each level has.
-pub(crate) fn plan(rows: u32, params: &Params) -> (Vec<u32>, Vec<u32>) {
-    order(rows, params.m, params.seed)
+/// Which row each node is of, those of a base first within each level.
+pub(crate) fn plan(rows: u32, params: &Params, base: Option<&Base<'_>>) -> Order {
+    Order::new(rows, params.m, params.seed, base)
 }
 
-/// Links the nodes whose codes these are; node numbers are those of [`plan`]. `progress` hears
-/// how many nodes are linked.
+/// Links the nodes whose codes these are, in the order of [`plan`]; those of the base that this was
+/// made with are linked already. `progress` hears how many are.
 pub(crate) fn build(
     codes: Codes<'_>,
-    counts: Vec<u32>,
+    order: &Order,
+    base: Option<&Base<'_>>,
     params: Params,
     cancel: &Cancel,
     progress: &(dyn Fn(u32) + Sync),
 ) -> Result<Graph> {
-    let rows = counts[0];
-    let mut builder = Builder::new(codes, counts, params);
-    let mut first = 0;
-    while first < rows {
+    let mut builder = Builder::new(codes, order.counts.clone(), params);
+    if let Some(base) = base {
+        builder.carry(base, order, cancel)?;
+        progress(builder.len);
+    }
+    let mut left = &order.new[..];
+    while !left.is_empty() {
         cancel.check()?;
-        let end = rows.min(first + (first / SHARE).clamp(1, BATCH));
-        builder.add(first..end, cancel)?;
-        progress(end);
-        first = end;
+        let most = (builder.len / SHARE).clamp(1, BATCH) as usize;
+        let (batch, rest) = left.split_at(most.min(left.len()));
+        builder.add(batch, cancel)?;
+        progress(builder.len);
+        left = rest;
     }
     let mut graph = builder.finish();
     if let Some(links) = graph.links.first_mut() {
@@ -105,7 +113,7 @@ struct Builder<'a> {
     params: Params,
     counts: Vec<u32>,
     layers: Vec<Layer>,
-    /// Nodes so far.
+    /// Nodes that are linked so far.
     len: u32,
     rooms: Mutex<Vec<Room>>,
 }
@@ -116,6 +124,7 @@ struct Room {
     scratch: Scratch,
     probe: Probe,
     chooser: Chooser,
+    gathering: Gathering,
 }
 
 /// A link that a node of the batch wants back.
@@ -149,19 +158,42 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn add(&mut self, batch: Range<u32>, cancel: &Cancel) -> Result<()> {
+    /// Takes the nodes of a base over with their links.
+    fn carry(&mut self, base: &Base<'_>, order: &Order, cancel: &Cancel) -> Result<()> {
+        for level in 0..self.layers.len() {
+            let (count, width) = (self.counts[level], self.layers[level].width);
+            let nodes = (0..).zip(&order.carried).filter(|(_, now)| **now < count);
+            let nodes: Vec<(u32, u32)> = nodes.map(|(node, now)| (node, *now)).collect();
+            let lists = nodes.par_iter().map(|(node, _)| {
+                cancel.check_at(*node)?;
+                Ok(self.in_room(|room| {
+                    let rooms = (&mut room.gathering, &mut room.chooser);
+                    grow::links(base, (level, *node, width), (&self.codes, order), rooms)
+                }))
+            });
+            let lists: Vec<Vec<Found>> = lists.collect::<Result<_>>()?;
+            for ((_, now), list) in nodes.iter().zip(&lists) {
+                self.layers[level].set(*now, list);
+            }
+            if level == 0 {
+                self.len = nodes.len() as u32;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, batch: &[u32], cancel: &Cancel) -> Result<()> {
         let lists = self.layers.iter().map(Layer::links);
         let nodes = Whole::new(self.codes, self.params, lists);
         let found: Vec<Vec<(usize, Vec<Found>)>> = batch
-            .clone()
-            .into_par_iter()
+            .par_iter()
             .map(|node| {
                 cancel.check()?;
-                self.in_room(|room| self.neighbours(&nodes, node, room, cancel))
+                self.in_room(|room| self.neighbours(&nodes, *node, room, cancel))
             })
             .collect::<Result<_>>()?;
         let mut edges = Vec::new();
-        for (node, levels) in batch.clone().zip(found) {
+        for (node, levels) in batch.iter().copied().zip(found) {
             for (level, found) in levels {
                 edges.extend(found.iter().map(|neighbour| Edge {
                     level,
@@ -172,7 +204,7 @@ impl<'a> Builder<'a> {
             }
         }
         self.link_back(edges, cancel)?;
-        self.len = batch.end;
+        self.len += batch.len() as u32;
         Ok(())
     }
 
@@ -188,6 +220,7 @@ impl<'a> Builder<'a> {
             scratch,
             probe,
             chooser,
+            ..
         } = room;
         if self.len == 0 {
             return Ok(Vec::new());

@@ -8,15 +8,20 @@ mod beam;
 mod visited;
 mod walk;
 mod matching;
-mod order;
 mod select;
+mod base;
+mod order;
+mod grow;
 mod layer;
 mod reach;
 mod build;
 mod whole;
 
+pub(crate) use base::Base;
 pub(crate) use beam::MAX_NODES;
 pub(crate) use build::{Graph, Params, build, plan};
+#[cfg(test)]
+pub(crate) use order::Order;
 pub(crate) use walk::{Nodes, Scratch, Walk};
 pub(crate) use whole::Whole;
 
@@ -42,7 +47,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     const PARAMS: Params = Params {
-        m: 8,
+        m: 16,
         ef_construction: 60,
         seed: 5,
     };
@@ -51,26 +56,31 @@ mod tests {
     struct Coded {
         metric: crate::schema::Metric,
         dimensions: usize,
-        counts: Vec<u32>,
+        order: Order,
         bytes: Vec<u8>,
         factors: Vec<Factors>,
     }
 
     impl Coded {
         fn new(rows: &Rows, params: &Params) -> Self {
-            let (places, counts) = plan(rows.len(), params);
+            let order = plan(rows.len(), params, None);
+            Self::in_order(rows, order)
+        }
+
+        fn in_order(rows: &Rows, order: Order) -> Self {
+            let places = &order.places;
             let width = rows.dimensions;
             let encoder = Encoder::train(rows, width, rows.metric, &Cancel::default()).unwrap();
             let (mut bytes, mut rest) = (vec![0; places.len() * width], Vec::new());
-            let factors = bytes.chunks_mut(width).zip(&places).map(|(code, place)| {
+            let factors = bytes.chunks_mut(width).zip(places).map(|(code, place)| {
                 let (values, scale) = rows.scaled(*place as usize);
                 encoder.encode(values, scale, &mut rest, code)
             });
             Self {
                 metric: rows.metric,
                 dimensions: width,
-                counts,
                 factors: factors.collect(),
+                order,
                 bytes,
             }
         }
@@ -85,8 +95,12 @@ mod tests {
         }
 
         fn build(&self, params: Params) -> Result<Graph> {
-            let counts = self.counts.clone();
-            build(self.codes(), counts, params, &Cancel::default(), &|_| {})
+            self.grow(None, params)
+        }
+
+        fn grow(&self, base: Option<&Base<'_>>, params: Params) -> Result<Graph> {
+            let (codes, cancel) = (self.codes(), Cancel::default());
+            build(codes, &self.order, base, params, &cancel, &|_| {})
         }
     }
 
@@ -161,6 +175,100 @@ mod tests {
         }
     }
 
+    /// What a merge does: of 2,000 rows one in `gone` goes, and 1,000 come.
+    fn grown(metric: crate::schema::Metric, gone: usize) -> (Rows, Coded, Graph) {
+        let (old, new) = (
+            Rows::clusters(metric, 2_000, 16, 9),
+            Rows::clusters(metric, 1_000, 16, 10),
+        );
+        let before = Coded::new(&old, &PARAMS);
+        let graph = on_threads(2, || before.build(PARAMS)).unwrap();
+        let stays: Vec<usize> = (0..2_000).filter(|row| row % gone != 1).collect();
+        let values = stays.iter().map(|row| &old.values()[row * 16..][..16]);
+        let values = values.chain([new.values()]).collect::<Vec<_>>().concat();
+        let rows = Rows::new(metric, 16, values);
+        let place = |row: &u32| stays.binary_search(&(*row as usize));
+        let places = before.order.places.iter().map(place);
+        let places = places.map(|place| place.map_or(NONE, |place| place as u32));
+        let levels = graph.links.iter().enumerate();
+        let levels = levels.map(|(level, links)| (PARAMS.width(level), links.as_slice()));
+        let base = Base::new(levels.collect(), places.collect(), rows.len());
+        let order = plan(rows.len(), &PARAMS, Some(&base));
+        let coded = Coded::in_order(&rows, order);
+        let grow = || coded.grow(Some(&base), PARAMS).unwrap();
+        let graph = on_threads(1, grow);
+        assert_eq!(graph, on_threads(3, grow), "on any number of threads");
+        (rows, coded, graph)
+    }
+
+    #[test]
+    fn a_graph_that_was_grown_is_as_good_as_one_built_anew() {
+        for metric in METRICS {
+            for gone in [4, 10, usize::MAX] {
+                let (rows, coded, graph) = grown(metric, gone);
+                check_lists(&graph);
+                assert_eq!(unreached(&graph), 0);
+                let mut sorted = coded.order.places.clone();
+                sorted.sort_unstable();
+                assert!(sorted.into_iter().eq(0..rows.len()));
+
+                let anew = Coded::new(&rows, &PARAMS);
+                let built = on_threads(2, || anew.build(PARAMS)).unwrap();
+                let queries = Rows::clusters(metric, 100, 16, 11);
+                let found = found_by(&coded, &graph, &rows, &queries);
+                let expected = found_by(&anew, &built, &rows, &queries);
+                // Under dot products few links make the outcome vary from seed to seed by as much.
+                let slack = if metric == METRICS[1] { 45 } else { 10 };
+                assert!(
+                    found + slack >= expected,
+                    "{metric:?} {gone}: {found} for {expected}"
+                );
+            }
+        }
+    }
+
+    /// How many of the nearest ten of queries walks find.
+    fn found_by(coded: &Coded, graph: &Graph, rows: &Rows, queries: &Rows) -> usize {
+        let nodes = graph.on(coded.codes());
+        let encoder = Encoder::train(rows, 16, rows.metric, &Cancel::default()).unwrap();
+        let (mut probe, mut scratch) = (Probe::default(), Scratch::default());
+        let of_query = |query| {
+            let (values, scale) = queries.scaled(query);
+            encoder.probe(values, scale, &mut probe);
+            let walk = Walk {
+                nodes: &nodes,
+                probe: &probe,
+                hidden: None,
+                visits: usize::MAX,
+                cancel: &Cancel::default(),
+            };
+            let entry = walk.descend(nodes.top(), 1, &mut scratch).unwrap();
+            walk.spread(0, entry, 40, |_| Ok(true), &mut scratch)
+                .unwrap();
+            let truth = rows.best((values, scale), 10, 0..rows.len());
+            let places = scratch
+                .answers()
+                .map(|found| coded.order.places[found.node as usize]);
+            places.filter(|place| truth.contains(place)).count()
+        };
+        (0..queries.count()).map(of_query).sum()
+    }
+
+    #[test]
+    fn a_strangers_graph_leads_nowhere_else() {
+        let links = [5, 5, NONE, u32::MAX - 1, 0, 1, 3, 0, NONE, 1, 1, 1];
+        let levels = vec![(2, &links[..]), (2, &links[..4])];
+        let base = || Base::new(levels.clone(), vec![3, 3, 900, 1, NONE, 0], 10);
+        assert_eq!(base().kept_and_gone(), (3, 3));
+        let rows = Rows::clusters(METRICS[0], 10, 4, 1);
+        let base = base();
+        let order = plan(10, &PARAMS, Some(&base));
+        let coded = Coded::in_order(&rows, order);
+        let graph = coded.grow(Some(&base), PARAMS).unwrap();
+        check_lists(&graph);
+        assert_eq!(unreached(&graph), 0);
+    }
+
     #[test]
     fn graphs_of_few_nodes_and_of_the_narrowest_lists() {
         for rows in [0, 1, 2, 3, 17, 200] {
@@ -203,7 +311,8 @@ mod tests {
         };
         let error = build(
             coded.codes(),
-            coded.counts.clone(),
+            &coded.order,
+            None,
             PARAMS,
             &cancel,
             &progress,
@@ -213,8 +322,8 @@ mod tests {
         assert!((301..400).contains(&last.load(Ordering::Relaxed)));
         last.store(0, Ordering::Relaxed);
         let progress = |nodes| last.store(nodes, Ordering::Relaxed);
-        let (cancel, counts) = (Cancel::default(), coded.counts.clone());
-        build(coded.codes(), counts, PARAMS, &cancel, &progress).unwrap();
+        let (cancel, order) = (Cancel::default(), &coded.order);
+        build(coded.codes(), order, None, PARAMS, &cancel, &progress).unwrap();
         assert_eq!(last.load(Ordering::Relaxed), 800);
     }
 

@@ -18,7 +18,19 @@ impl Chooser {
     /// Leaves of `candidates`, the best first, at most `most`: each nearer to the node than to any
     /// that was chosen before it, through which it can be reached.
     pub(super) fn choose(&mut self, codes: &Codes<'_>, candidates: &mut Vec<Found>, most: usize) {
+        self.choose_beside(&[], codes, candidates, most);
+    }
+
+    /// As [`choose`](Self::choose), beside some that were chosen already and stay.
+    pub(super) fn choose_beside(
+        &mut self,
+        chosen: &[u32],
+        codes: &Codes<'_>,
+        candidates: &mut Vec<Found>,
+        most: usize,
+    ) {
         self.kept.clear();
+        self.kept.extend(chosen);
         candidates.retain(|candidate| {
             let keep = self.kept.len() < most && self.leads_elsewhere(codes, *candidate);
             if keep {

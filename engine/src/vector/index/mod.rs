@@ -11,15 +11,16 @@
 //! | 7 | bits | the cell of each node: see [`bits`](super::bits); not under Manhattan |
 //!
 //! The directory holds [`About`] as JSON. All that an index says follows from the segment: one that
-//! is damaged or missing is built anew.
+//! is damaged or missing is built anew. One over rows of which many have an index already begins with
+//! its graph.
 
-mod write;
 mod pick;
 mod read;
+mod write;
 
 pub(crate) use pick::Pick;
 pub(crate) use read::Index;
-pub(crate) use write::{memory, write};
+pub(crate) use write::{Build, Moved, memory, write};
 
 use super::{
     curve::Curve,

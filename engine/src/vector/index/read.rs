@@ -1,7 +1,7 @@
 //! Searches an index in its file.
 
 use super::{
-    About, Kind, Subject, Wanted,
+    About, Kind, Moved, Subject, Wanted,
     pick::{Candidates, Pick, Picker},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     vector::{
         bits::{self, BitProbe, Bits, Glanced},
         codes::{Codes, Encoder, Probe, Scores},
-        hnsw::{MAX_LEVELS, NONE, Nodes, Scratch, Walk, Whole},
+        hnsw::{Base, MAX_LEVELS, NONE, Nodes, Params, Scratch, Walk, Whole},
     },
     vfs::Vfs,
 };
@@ -252,6 +252,19 @@ impl Index {
         let near = picker.pick(&candidates, (probe, margin), pick, rows, cancel, passes);
         lock(&self.rooms).push(room);
         near.map(Some)
+    }
+
+    /// Its graph, for one over so many rows to begin with. `place` tells where each of its rows is among
+    /// these, if it still is. None if that is to be built otherwise, or this was not checked yet.
+    pub(super) fn base(&self, params: Params, rows: u32, place: Moved<'_>) -> Option<Base<'_>> {
+        let of_level = |(level, section): (usize, &SectionId)| {
+            Some((params.width(level), self.sections.whole(*section)?))
+        };
+        let levels = self.links.iter().enumerate().map(of_level);
+        let levels = levels.collect::<Option<_>>()?;
+        let places = self.sections.whole(self.rows)?.iter();
+        let places = places.map(|row| place(*row).unwrap_or(NONE)).collect();
+        (self.about.params() == params).then(|| Base::new(levels, places, rows))
     }
 
     /// The graph in place with what its nodes are compared by, and their rows, once all was checked.

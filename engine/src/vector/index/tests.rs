@@ -51,7 +51,13 @@ fn file(rows: &Rows, params: Params) -> Vec<u8> {
 
 fn file_of(rows: &Rows, subject: Subject, params: Params) -> Vec<u8> {
     let vfs = MemoryVfs::new();
-    let len = write(&vfs, NAME, subject, rows, params, &Cancel::default()).unwrap();
+    let len = write(
+        &vfs,
+        NAME,
+        &Build::new(subject, rows, params),
+        &Cancel::default(),
+    )
+    .unwrap();
     let content = vfs.content(NAME).unwrap();
     assert_eq!(len, content.len() as u64);
     content
@@ -323,9 +329,7 @@ fn what_cannot_be_built_leaves_no_file() {
         let written = write(
             &vfs,
             NAME,
-            subject(&rows),
-            &rows,
-            params,
+            &Build::new(subject(&rows), &rows, params),
             &Cancel::default(),
         );
         assert_eq!(written.unwrap_err().kind(), ErrorKind::InvalidInput);
@@ -333,15 +337,18 @@ fn what_cannot_be_built_leaves_no_file() {
     let token = CancelToken::new();
     token.cancel();
     let cancel = Cancel::by(token);
-    let written = write(&vfs, NAME, subject(&rows), &rows, PARAMS, &cancel);
+    let written = write(
+        &vfs,
+        NAME,
+        &Build::new(subject(&rows), &rows, PARAMS),
+        &cancel,
+    );
     assert_eq!(written.unwrap_err().kind(), ErrorKind::Cancelled);
     vfs.fail_sync(1);
     let written = write(
         &vfs,
         NAME,
-        subject(&rows),
-        &rows,
-        PARAMS,
+        &Build::new(subject(&rows), &rows, PARAMS),
         &Cancel::default(),
     );
     assert!(written.is_err());

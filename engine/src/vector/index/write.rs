@@ -1,45 +1,87 @@
 //! Builds an index over vectors, and writes its file.
 
-use super::{About, Kind, Subject};
+use super::{About, Index, Kind, Subject};
 use crate::{
     cancel::Cancel,
     container::Output,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     schema::Quantization,
     vector::{
         VectorSource,
         bits::{self, Bits},
         codes::{Codes, Encoder, Factors},
         curve::{self, Curve},
-        hnsw::{Graph, MAX_NODES, NONE, Params, Whole, build, plan},
+        hnsw::{self, Base, Graph, MAX_NODES, NONE, Params, Whole, plan},
     },
     vfs::Vfs,
 };
 use rayon::prelude::*;
 
+/// Where a row is now, if it still is.
+pub(crate) type Moved<'a> = &'a dyn Fn(u32) -> Option<u32>;
+
+/// What an index is built of, and how.
+pub(crate) struct Build<'a> {
+    pub(crate) subject: Subject,
+    pub(crate) source: &'a dyn VectorSource,
+    pub(crate) params: Params,
+    /// An index over some of the same vectors, and where each of its rows is in the source, if it
+    /// still is.
+    pub(crate) base: Option<(&'a Index, Moved<'a>)>,
+    /// Hears how many rows are linked.
+    pub(crate) progress: &'a (dyn Fn(u32) + Sync),
+}
+
+/// A graph of which more has gone than one in so many is built anew.
+const MOST_GONE: usize = 4;
+
+impl<'a> Build<'a> {
+    /// From nothing, telling nobody.
+    pub(crate) fn new(subject: Subject, source: &'a dyn VectorSource, params: Params) -> Self {
+        Self {
+            subject,
+            source,
+            params,
+            base: None,
+            progress: &|_| {},
+        }
+    }
+
+    /// The graph that this one begins with, if there is one and enough of it is left.
+    fn base(&self, cancel: &Cancel) -> Result<Option<Base<'a>>> {
+        let Some((index, place)) = self.base else {
+            return Ok(None);
+        };
+        match index.check(cancel) {
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            // It is no worse than none.
+            Err(_) => return Ok(None),
+            Ok(()) => {}
+        }
+        let base = index.base(self.params, self.source.len(), place);
+        Ok(base.filter(|base| {
+            let (kept, gone) = base.kept_and_gone();
+            kept > 0 && gone * MOST_GONE <= kept + gone
+        }))
+    }
+}
+
 /// Builds an index on the threads of the pool that this is called in, and writes it to the new
 /// file `name`. What an error leaves of the file is removed.
 ///
 /// Meanwhile it holds [`memory`] bytes, and some megabytes for each thread.
-pub(crate) fn write(
-    vfs: &dyn Vfs,
-    name: &str,
-    subject: Subject,
-    source: &dyn VectorSource,
-    params: Params,
-    cancel: &Cancel,
-) -> Result<u64> {
-    params.check()?;
-    let rows = source.len();
+pub(crate) fn write(vfs: &dyn Vfs, name: &str, build: &Build<'_>, cancel: &Cancel) -> Result<u64> {
+    build.params.check()?;
+    let rows = build.source.len();
     if rows > MAX_NODES {
         return Err(Error::invalid(format!("an index cannot have {rows} rows")));
     }
-    let parts = Parts::build(subject, source, params, cancel)?;
+    let parts = Parts::build(build, cancel)?;
     let file = vfs
         .create(name)
         .map_err(|error| Error::io(format_args!("creating {name}"), error))?;
     let written = Output::new(file, name, vfs.unique(), cancel)
-        .and_then(|output| parts.write(output, subject, source));
+        .and_then(|output| parts.write(output, build.subject, build.source));
     written.inspect_err(|_| {
         // Nothing names it: what stays is garbage, and cleared as such.
         let _ = vfs.remove(name);
@@ -73,18 +115,21 @@ struct Parts {
 }
 
 impl Parts {
-    fn build(
-        subject: Subject,
-        source: &dyn VectorSource,
-        params: Params,
-        cancel: &Cancel,
-    ) -> Result<Self> {
+    fn build(build: &Build<'_>, cancel: &Cancel) -> Result<Self> {
+        let Build {
+            subject,
+            source,
+            params,
+            ..
+        } = *build;
         let width = subject.dimensions as usize;
-        let (places, levels) = plan(source.len(), &params);
+        let base = build.base(cancel)?;
+        let order = plan(source.len(), &params, base.as_ref());
+        let places = &order.places;
         let encoder = Encoder::train(source, width, subject.metric, cancel)?;
         let mut bytes = vec![0; places.len() * width];
         let mut factors = vec![Factors::default(); places.len()];
-        let rows = bytes.par_chunks_mut(width).zip(&mut factors).zip(&places);
+        let rows = bytes.par_chunks_mut(width).zip(&mut factors).zip(places);
         let rooms = <(Vec<f32>, Vec<f32>)>::default;
         rows.try_for_each_init(rooms, |(room, rest), ((code, factors), place)| {
             cancel.check_at(*place)?;
@@ -98,10 +143,11 @@ impl Parts {
             bytes: &bytes,
             factors: &factors,
         };
-        let graph = build(codes, levels, params, cancel, &|_| {})?;
+        let base = base.as_ref();
+        let graph = hnsw::build(codes, &order, base, params, cancel, build.progress)?;
         let nodes = Whole::new(codes, params, graph.links.iter().map(Vec::as_slice));
         let cells = if bits::serve(subject.metric) {
-            cells(&encoder, source, &places, cancel)?
+            cells(&encoder, source, places, cancel)?
         } else {
             Vec::new()
         };
@@ -114,12 +160,12 @@ impl Parts {
             bits: (subject.quantization == Quantization::Binary).then_some(bits),
             encoder: &encoder,
             source,
-            places: &places,
+            places,
         };
         let curve = curve::measure(&walked, cancel)?;
         Ok(Self {
             encoder,
-            places,
+            places: order.places,
             codes: bytes,
             factors,
             cells,
@@ -209,6 +255,7 @@ fn nodes_of(rows: &[u32]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::hnsw::Order;
 
     #[test]
     fn the_memory_of_a_build_is_that_of_its_parts() {
@@ -218,7 +265,7 @@ mod tests {
                 ef_construction: 100,
                 seed: 1,
             };
-            let (places, counts) = plan(50_000, &params);
+            let Order { places, counts, .. } = plan(50_000, &params, None);
             let lists = counts.iter().zip(0..).map(|(count, level)| {
                 // Links and scores of 4 bytes each, and a count of 2.
                 *count as usize * (params.width(level) * 8 + 2)

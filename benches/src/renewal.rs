@@ -5,7 +5,7 @@
 //! lot on one side of a direction; or every one is replaced ten times, each time by another of the
 //! passages, so that at the end the same vectors are there under other ids. A hit is a ghost if its
 //! point was deleted, is what was replaced, or was there already; a list is short if more points
-//! were there than it has.
+//! were there than it has. And what a fifth takes that comes when the others are indexed already.
 //!
 //! By default an index chooses its `ef` by 256 samples of its own, so that the recall of two builds
 //! of the same points differs by as much as may be lost here; with an `ef` that is given it is the
@@ -16,6 +16,7 @@ use amphora::{Hit, Point, PointId, Query};
 use amphora_tests::{
     clustered::{direction, normalize},
     data::{self, Matrix},
+    process::processor,
     random::Random,
     report::Figure,
     sample::shuffled,
@@ -32,6 +33,8 @@ const ROUNDS: usize = 10;
 /// How far on the passage lies that takes the place of one; it divides no number of passages.
 const STEP: usize = 7_919;
 const EF: usize = 64;
+/// The most of the processor time for all that taking in a fifth may take.
+const GROWN: f64 = 0.5;
 /// How much recall may be lost.
 const LOST: f64 = 0.005;
 
@@ -56,6 +59,9 @@ pub(crate) fn run(_quick: bool, only: Option<&str>) {
     }
     if wanted("renewal/replaced") {
         books.replace("renewal/replaced");
+    }
+    if wanted("renewal/grown") {
+        books.grow("renewal/grown");
     }
 }
 
@@ -117,11 +123,39 @@ impl Books {
         subject.close();
     }
 
+    /// A fifth comes when the others are indexed, beside indexing all at once.
+    fn grow(&self, name: &str) {
+        let (subject, at_once) = self.built();
+        let before = self.seen(&subject, |_| true, Some);
+        self.report(&format!("{name}/at-once"), &before, None);
+        subject.close();
+
+        let early = self.count() - self.count() / DELETED;
+        let subject = Subject::new(schema(self.base.dimensions), building_fast());
+        subject.fill(self.points(0).take(early));
+        subject.optimize();
+        subject.fill(self.points(0).skip(early));
+        let later = optimizing(&subject);
+        let seen = self.seen(&subject, |_| true, Some);
+        self.report(&format!("{name}/later"), &seen, Some(&before));
+        Figure::new(format!("{name}/processor"), later, "s", 1)
+            .seeded(SEED)
+            .against(at_once)
+            .ratio_at_most(GROWN)
+            .print();
+        subject.close();
+    }
+
     fn build(&self) -> Subject {
+        self.built().0
+    }
+
+    /// All of them indexed, and the processor time that merging and indexing took.
+    fn built(&self) -> (Subject, f64) {
         let subject = Subject::new(schema(self.base.dimensions), building_fast());
         subject.fill(self.points(0));
-        subject.optimize();
-        subject
+        let spent = optimizing(&subject);
+        (subject, spent)
     }
 
     /// The points after so many rounds of replacing.
@@ -204,6 +238,13 @@ impl Books {
             figure(what, count as f64, "count").at_most(0.0).print();
         }
     }
+}
+
+/// The processor time of merging and indexing, in seconds.
+fn optimizing(subject: &Subject) -> f64 {
+    let before = processor();
+    subject.optimize();
+    processor() - before
 }
 
 /// The passage of a hit that is what its id holds.

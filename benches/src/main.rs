@@ -14,6 +14,7 @@ mod handoff;
 )]
 mod kernel;
 mod kernels;
+mod lists;
 mod mixed;
 mod renewal;
 mod search;
@@ -27,7 +28,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -47,6 +48,11 @@ const BENCHES: [Bench; 9] = [
         "kernels",
         "distances of vectors, beside what the machine reads and multiplies at most",
         kernels::run,
+    ),
+    (
+        "lists",
+        "searching lists of vectors through an index, beside comparing every list",
+        lists::run,
     ),
     (
         "mixed",

@@ -319,7 +319,8 @@ impl Vector {
     /// them of the best score among the point's vectors: `MaxSim`, the late interaction of Khattab and
     /// Zaharia (`ColBERT`, 2020).
     ///
-    /// Points are compared one by one: there are no indexes over such vectors.
+    /// An index over such vectors knows each of them on its own. One that would take more memory to
+    /// build than [`Options::index_memory_bytes`](crate::Options::index_memory_bytes) is not built.
     ///
     /// ```
     /// use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};

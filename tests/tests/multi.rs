@@ -2,8 +2,8 @@
 //! they lie.
 
 use amphora::{
-    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Point, PointId, Query, Schema,
-    Vector, field,
+    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, PointId, Query,
+    Schema, Vector, field,
 };
 use amphora_tests::{
     nearest::{self, METRICS},
@@ -226,6 +226,87 @@ fn lists_are_kept_and_found_wherever_they_lie() {
     let hits = hits.iter().map(|query| imported.search(query));
     assert_eq!(hits.collect::<Vec<_>>(), in_both);
     imported.db.close().wait().expect("closed");
+}
+
+/// Lists around a topic each, which is what tokens of one text are like.
+fn of_topic(id: u64, count: u64, random: &mut Random) -> Vec<Vec<f32>> {
+    let mut topic = Random(id);
+    let topic: Vec<f32> = (0..DIMENSIONS).map(|_| topic.unit()).collect();
+    let near = |random: &mut Random| topic.iter().map(|at| at + 0.6 * random.unit()).collect();
+    (0..count).map(|_| near(random)).collect()
+}
+
+/// What is found through an index beside what there is, with the filter of a search.
+#[test]
+fn indexes_lead_to_lists() {
+    for (metric, index_memory_bytes) in [
+        (Metric::Cosine, 64 << 20),
+        (Metric::Dot, 64 << 20),
+        (Metric::Euclidean, 64 << 20),
+        (Metric::Manhattan, 64 << 20),
+        (Metric::Cosine, 1 << 20),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let options = Options {
+            index_from: 1_000,
+            index_memory_bytes,
+            memtable_bytes: 1 << 20,
+            ..Options::default()
+        };
+        let opening = Database::builder(directory.path()).options(options);
+        let db = opening.open().wait().expect("it opens");
+        let vector = Vector::new(DIMENSIONS as u32, metric).multi();
+        let schema = Schema::new().vector("lists", vector);
+        let docs = db.create_collection("docs", schema).wait().expect("new");
+        let mut random = Random(5);
+        let points = (0..5_000u64).map(|id| {
+            let count = 1 + random.below(11);
+            Point::new(id)
+                .multi_vector("lists", of_topic(id, count, &mut random))
+                .payload(json!({ "part": id % 10 }))
+        });
+        docs.upsert(points.collect::<Vec<_>>())
+            .wait()
+            .expect("written");
+        db.optimize().wait().expect("optimized");
+        let stats = db.stats();
+        let has_index = index_memory_bytes > 1 << 20;
+        assert_eq!(
+            (stats.indexes, stats.wanting_indexes),
+            (has_index.into(), 0)
+        );
+        docs.delete(0..500u64).wait().expect("deleted");
+
+        let (mut found, mut all) = (0, 0);
+        for id in (500..5_000).step_by(100) {
+            let query = Query::nearest_multi("lists", of_topic(id, 5, &mut random)).limit(5);
+            let parts = [
+                None,
+                Some(field("part").at_least(5)),
+                Some(field("part").at_least(7)),
+                Some(field("part").eq(3)),
+            ];
+            for filter in parts {
+                let query = match filter {
+                    Some(filter) => query.clone().filter(filter),
+                    None => query.clone(),
+                };
+                let hits = docs.search(query.clone()).wait().expect("hits");
+                let exact = docs.search(query.exact()).wait().expect("hits");
+                assert!(hits.is_sorted_by(|a, b| a.score >= b.score));
+                assert_eq!(hits.len(), exact.len());
+                found += exact.iter().filter(|hit| hits.contains(hit)).count();
+                all += exact.len();
+            }
+        }
+        let recall = found as f64 / all as f64;
+        assert!(recall > 0.97, "{metric:?}: {recall}");
+        if !has_index {
+            assert_eq!(found, all);
+        }
+        assert!(db.verify().wait().expect("verified").damaged.is_empty());
+        db.close().wait().expect("closed");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::{
     cancel::Cancel,
     error::{Error, ErrorKind, Result},
     manifest::{SegmentFiles, index_name},
+    options::Options,
     schema::Vector,
     segment::Segment,
     shape::Shape,
@@ -22,30 +23,57 @@ const SEED: u64 = 0x616d_7068_6f72_6121;
 /// What rows take is computed of so many of them.
 const SOME: u32 = 1 << 16;
 
-/// The vectors of the shape that a segment has at least so many of and no index over, with their
-/// numbers.
-pub(super) fn wanting<'a>(
-    segment: &'a OpenSegment,
-    shape: &'a Shape,
-    least: usize,
-) -> impl Iterator<Item = (u32, &'a Vector)> {
-    let vectors = shape.vectors().filter(move |(_, number, vector)| {
-        !vector.multi
-            && segment.segment.count(*number) as usize >= least
-            && segment.indexes.get(*number).is_none()
-    });
-    vectors.map(|(_, number, vector)| (number, vector))
+/// Which indexes there are to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    /// A segment of so many vectors gets an index over them.
+    from: usize,
+    /// Building one takes no more than so much.
+    memory_bytes: usize,
 }
 
-/// How many rows a segment of this shape may have for each index over it to be built in so many
-/// bytes.
-pub(super) fn most_rows(shape: &Shape, bytes: usize) -> u64 {
-    let vectors = shape.vectors().filter(|(_, _, vector)| !vector.multi);
-    let most = vectors.map(|(_, _, vector)| {
-        let for_some = vector::memory(SOME, vector.dimensions, params(vector));
-        (bytes as u64).saturating_mul(SOME.into()) / for_some.max(1)
-    });
-    most.min().unwrap_or(MAX_ROWS).min(MAX_ROWS)
+impl Wish {
+    pub(super) fn of(options: &Options) -> Self {
+        Self {
+            from: options.index_from,
+            memory_bytes: options.index_memory_bytes,
+        }
+    }
+
+    fn is_for(&self, segment: &Segment, number: u32, vector: &Vector) -> bool {
+        let total = segment.total(number);
+        total >= self.from as u64 && (!vector.multi || self.can_be_built(total, vector))
+    }
+
+    /// Merges see to it where rows have one vector each; how many lists come to they do not know.
+    fn can_be_built(&self, total: u64, vector: &Vector) -> bool {
+        let memory = |total| vector::memory(total, vector.dimensions, params(vector));
+        u32::try_from(total).is_ok_and(|total| memory(total) <= self.memory_bytes as u64)
+    }
+
+    /// The vectors of the shape that a segment is to have an index over and has none, with their
+    /// numbers.
+    pub(super) fn wanting<'a>(
+        self,
+        segment: &'a OpenSegment,
+        shape: &'a Shape,
+    ) -> impl Iterator<Item = (u32, &'a Vector)> {
+        let vectors = shape.vectors().filter(move |(_, number, vector)| {
+            segment.indexes.get(*number).is_none() && self.is_for(&segment.segment, *number, vector)
+        });
+        vectors.map(|(_, number, vector)| (number, vector))
+    }
+
+    /// How many rows a segment of this shape may have for each index over it to be built. Of lists
+    /// it is not known.
+    pub(super) fn most_rows(self, shape: &Shape) -> u64 {
+        let vectors = shape.vectors().filter(|(_, _, vector)| !vector.multi);
+        let most = vectors.map(|(_, _, vector)| {
+            let for_some = vector::memory(SOME, vector.dimensions, params(vector));
+            (self.memory_bytes as u64).saturating_mul(SOME.into()) / for_some.max(1)
+        });
+        most.min().unwrap_or(MAX_ROWS).min(MAX_ROWS)
+    }
 }
 
 fn params(vector: &Vector) -> Params {
@@ -118,9 +146,11 @@ pub(super) fn build(
 ) -> Result<Arc<Index>> {
     let name = index_name(file);
     let subject = subject(&segment.segment, number, vector);
-    let source = Vectors::of(&segment.segment, number)?;
+    let source = Vectors::of(&segment.segment, number, vector)?;
     let reading = Reading::new(gauge, source.len());
     let place = |row| source.place(base?.1(row)?);
+    // Which of the nodes of a row is which of its vectors is not known.
+    let base = base.filter(|_| !vector.multi);
     let build = vector::Build {
         base: base.map(|(index, _)| (index, &place as Moved<'_>)),
         progress: &|linked| reading.set(linked),
@@ -144,13 +174,13 @@ pub(super) fn renew(
     vfs: &dyn Vfs,
     built: &mut Built,
     parts: &[Part],
-    (shape, least): (&Shape, usize),
+    (shape, wish): (&Shape, Wish),
     next_file: impl Fn() -> u64,
     gauge: &Gauge,
     cancel: &Cancel,
 ) -> Result<()> {
     let segment = Arc::clone(&built.segment);
-    for (number, vector) in wanting(&segment, shape, least) {
+    for (number, vector) in wish.wanting(&segment, shape) {
         let index = |(input, part): (usize, &Part)| match part {
             Part::Memory(_) => None,
             Part::Stored(stored) => Some((input, stored.segment.indexes.get(number)?)),
@@ -182,7 +212,7 @@ pub(super) fn open(
     shape: &Shape,
 ) -> Indexes {
     let indexes = Indexes::default();
-    for (_, number, vector) in shape.vectors().filter(|(_, _, vector)| !vector.multi) {
+    for (_, number, vector) in shape.vectors() {
         let Some(file) = files.indexes.get(&number) else {
             continue;
         };
@@ -201,23 +231,30 @@ fn subject(segment: &Segment, number: u32, vector: &Vector) -> Subject {
         metric: vector.metric,
         dimensions: vector.dimensions,
         quantization: vector.quantization,
+        multi: vector.multi,
     }
 }
 
-/// One vector of the rows of a segment that have it.
+/// One vector of the rows of a segment that have it, or the vectors of their lists.
 struct Vectors<'a> {
     segment: &'a Segment,
     number: u32,
+    vector: &'a Vector,
+    /// The row of each.
     rows: Vec<u32>,
 }
 
 impl<'a> Vectors<'a> {
-    fn of(segment: &'a Segment, number: u32) -> Result<Self> {
-        let mut rows = Vec::with_capacity(segment.count(number) as usize);
-        segment.scan(number, 0..segment.rows(), &mut |row, _, _| rows.push(row))?;
+    fn of(segment: &'a Segment, number: u32, vector: &'a Vector) -> Result<Self> {
+        let mut rows = Vec::with_capacity(segment.total(number) as usize);
+        let width = vector.dimensions as usize;
+        segment.scan(number, 0..segment.rows(), &mut |row, values, _| {
+            rows.extend(std::iter::repeat_n(row, values.len() / width));
+        })?;
         Ok(Self {
             segment,
             number,
+            vector,
             rows,
         })
     }
@@ -234,9 +271,17 @@ impl VectorSource for Vectors<'_> {
     }
 
     fn vector<'a>(&'a self, place: u32, room: &'a mut Vec<f32>) -> Result<(&'a [f32], f32)> {
-        let vector = self.segment.vector(self.row(place), self.number)?;
-        let (values, scale) = vector.ok_or_else(|| Error::invalid("a row has lost its vector"))?;
-        Ok((values.widened(room), scale))
+        let row = self.row(place);
+        let found = self.segment.vector(row, self.number)?;
+        let (values, scale) = found.ok_or_else(|| Error::invalid("a row has lost its vector"))?;
+        if !self.vector.multi {
+            return Ok((values.widened(room), scale));
+        }
+        let first = self.rows.partition_point(|before| *before < row);
+        let width = self.vector.dimensions as usize;
+        let part = values.part((place as usize - first) * width, width);
+        let values = part.widened(room);
+        Ok((values, vector::scale(values, self.vector.metric)))
     }
 
     fn row(&self, place: u32) -> u32 {

@@ -5,7 +5,7 @@
 //! so that the last handle may be dropped anywhere.
 
 use super::{
-    index,
+    index::Wish,
     state::{Damage, State},
     verify::{self, Verification},
     write::{Applied, Request, Write},
@@ -181,9 +181,9 @@ impl Store {
         let (mut indexes, mut wanting_indexes) = (0, 0);
         for view in collections() {
             for segment in view.segments() {
-                let least = self.options.index_from;
+                let wish = Wish::of(&self.options);
                 indexes += segment.indexes.len();
-                wanting_indexes += index::wanting(segment, view.shape(), least).count();
+                wanting_indexes += wish.wanting(segment, view.shape()).count();
             }
         }
         Stats {

@@ -7,6 +7,7 @@ mod filter;
 mod bound;
 mod plan;
 mod scan;
+mod lists;
 mod nearest;
 
 #[cfg(test)]
@@ -131,7 +132,9 @@ impl Query {
 
     /// The points whose lists of vectors `vector` are nearest to a list of vectors: the score is the
     /// sum over these of the best score among the point's. See
-    /// [`Vector::multi`](crate::Vector::multi). Every point is compared, whatever the effort.
+    /// [`Vector::multi`](crate::Vector::multi). An index is asked for the vectors near to each of
+    /// these; the points that seem to be the nearest by what it says, 64 times the limit unless
+    /// [`oversampling`](Self::oversampling) is given, are compared by all of their vectors.
     pub fn nearest_multi<V: Into<Vec<f32>>>(
         vector: impl Into<String>,
         vectors: impl IntoIterator<Item = V>,

@@ -7,7 +7,8 @@
 use super::{
     Effort, Filter, Hit,
     bound::Bound,
-    plan::{Facts, Plan, patience, plan},
+    lists::{self, nearest_lists},
+    plan::{Facts, Plan, patience, plan, plan_lists},
     scan::vectors,
 };
 use crate::{
@@ -148,14 +149,15 @@ impl Search<'_> {
             .map(|filter| Bound::new(filter, part, self.cancel))
             .transpose()?;
         let facts = self.facts(part, index, filter.as_mut())?;
-        let walked = match (plan(facts), index) {
-            (Plan::Walk { ef }, Some(index)) => {
-                let walk = (ef, patience(ef, facts));
-                self.walk(index, walk, false, filter.as_mut())?
-            }
-            (Plan::WalkMatches { ef }, Some(index)) => {
-                let walk = (ef, patience(ef, facts));
-                self.walk(index, walk, true, filter.as_mut())?
+        let plan = self.plan(facts);
+        let walked = match (plan, index) {
+            (Plan::Walk { ef } | Plan::WalkMatches { ef }, Some(index)) => {
+                let visits = match self.list {
+                    Some(_) => usize::MAX,
+                    None => patience(ef, facts),
+                };
+                let few_pass = matches!(plan, Plan::WalkMatches { .. });
+                self.walk(index, (ef, visits), few_pass, filter.as_mut())?
             }
             (Plan::Matches, _) => None,
             _ => return self.one_by_one(number, part, filter),
@@ -173,13 +175,23 @@ impl Search<'_> {
         self.compare(number, part, &rows)
     }
 
+    fn plan(&self, facts: Facts) -> Plan {
+        match self.list {
+            Some(_) => plan_lists(facts, self.query.limit),
+            None => plan(facts),
+        }
+    }
+
     fn facts(
         &self,
         part: &Part,
         index: Option<(&Stored, &Index)>,
         filter: Option<&mut Bound<'_>>,
     ) -> Result<Facts> {
-        let rows = index.map_or(part.rows(), |(_, index)| index.rows());
+        let rows = match (index, &self.list) {
+            (Some((_, index)), None) => index.rows(),
+            _ => part.rows(),
+        };
         let matching = match &filter {
             None => Some(u64::from(rows)),
             Some(filter) => filter.estimate(),
@@ -192,7 +204,8 @@ impl Search<'_> {
             is_far: false,
         };
         if let (Plan::Walk { .. } | Plan::WalkMatches { .. }, Some(index), Some(filter)) =
-            (plan(facts), index, filter)
+            (self.plan(facts), index, filter)
+            && self.list.is_none()
         {
             let times = self.farther(index, facts, filter)?;
             facts.ef = facts.ef.map(|ef| (ef as f32 * times) as usize);
@@ -203,7 +216,10 @@ impl Search<'_> {
 
     /// How many rows an index is to keep in view; `None` when it shall not be asked.
     fn effort(&self, index: &Index) -> Option<usize> {
-        let limit = self.query.limit;
+        let limit = match self.list {
+            Some(_) => lists::near(self.query.limit),
+            None => self.query.limit,
+        };
         match self.query.effort {
             Effort::Exact => None,
             Effort::Ef(ef) => Some(ef.max(limit)),
@@ -229,7 +245,7 @@ impl Search<'_> {
         let near = index.search(values, self.scale, wanted, self.cancel, all)?;
         let near = near.unwrap_or_default();
         let mut count = 0;
-        for row in &near {
+        for (_, row) in &near {
             index.check_row(*row, stored.segment.segment.rows())?;
             count += usize::from(filter.matches(*row)? && stored.is_live(*row)?);
         }
@@ -262,9 +278,19 @@ impl Search<'_> {
                 .map_or(Ok(true), |filter| filter.matches(row))?;
             Ok(matches && stored.is_live(row)?)
         };
-        let found = index.search(&self.query.values, self.scale, wanted, self.cancel, passes)?;
+        let (values, cancel) = (&self.query.values[..], self.cancel);
+        let rows = match self.query.list_of {
+            Some(dimensions) => {
+                let query = (self.query.metric, dimensions, values);
+                nearest_lists(index, query, wanted, cancel, passes)?
+            }
+            None => {
+                let found = index.search(values, self.scale, wanted, cancel, passes)?;
+                found.map(|found| found.into_iter().map(|(_, row)| row).collect())
+            }
+        };
         index.check_on()?;
-        Ok(found)
+        Ok(rows)
     }
 
     /// The rows that match or, where an index may be asked, those of them that are near to the query.
@@ -283,7 +309,8 @@ impl Search<'_> {
         let Some((stored, index)) = index else {
             return Ok(rows);
         };
-        if self.query.effort == Effort::Exact || rows.len() <= limit {
+        let is_list = self.list.is_some();
+        if self.query.effort == Effort::Exact || is_list || rows.len() <= limit {
             return Ok(rows);
         }
         index.check_on()?;

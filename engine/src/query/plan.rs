@@ -31,6 +31,8 @@ pub(super) enum Plan {
 /// are kept in view in addition as are passed by.
 const PASSED_BY: usize = 3;
 const FEWER: usize = 4;
+/// So many times the limit of lists are compared without asking an index.
+const FEW_LISTS: usize = 256;
 /// An index is of no use if it keeps more than one in so many of its rows in view.
 const USEFUL: usize = 8;
 /// Nanoseconds, about: to list and compare a row that matches, to ask whether one does, and to
@@ -71,6 +73,24 @@ pub(super) fn plan(facts: Facts) -> Plan {
         }
         // By their codes if there are any.
         (Some(_), Some(_)) => Plan::Matches,
+        (None, Some(matching)) if matching < rows / 2 => Plan::Matches,
+        _ => Plan::OneByOne,
+    }
+}
+
+/// The same for lists of vectors. To compare one takes as long as to walk far: what could be compared
+/// in place of what a walk leads to is, and no more.
+pub(super) fn plan_lists(facts: Facts, limit: usize) -> Plan {
+    let Facts {
+        rows, matching, ef, ..
+    } = facts;
+    let few = limit.saturating_mul(FEW_LISTS);
+    match (ef, matching) {
+        (Some(_), Some(matching)) if matching <= few => Plan::Matches,
+        (Some(ef), Some(matching)) if matching.saturating_mul(PASSED_BY) >= rows => {
+            Plan::Walk { ef }
+        }
+        (Some(ef), Some(_)) => Plan::WalkMatches { ef },
         (None, Some(matching)) if matching < rows / 2 => Plan::Matches,
         _ => Plan::OneByOne,
     }
@@ -146,6 +166,33 @@ mod tests {
                 is_far,
             };
             assert_eq!(plan(facts), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn lists_are_compared_where_there_are_few() {
+        for (rows, matching, ef, expected) in [
+            (100_000, Some(100_000), Some(60), Plan::Walk { ef: 60 }),
+            (100_000, Some(40_000), Some(60), Plan::Walk { ef: 60 }),
+            (
+                100_000,
+                Some(20_000),
+                Some(60),
+                Plan::WalkMatches { ef: 60 },
+            ),
+            (100_000, Some(2_000), Some(60), Plan::Matches),
+            (2_000, Some(2_000), Some(60), Plan::Matches),
+            (100_000, None, Some(60), Plan::OneByOne),
+            (100_000, Some(20_000), None, Plan::Matches),
+            (100_000, Some(60_000), None, Plan::OneByOne),
+        ] {
+            let facts = Facts {
+                rows,
+                matching,
+                ef,
+                is_far: false,
+            };
+            assert_eq!(plan_lists(facts, 10), expected, "{facts:?}");
         }
     }
 

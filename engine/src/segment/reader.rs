@@ -96,6 +96,12 @@ impl Segment {
         self.vectors(number).map_or(0, Vectors::count)
     }
 
+    /// How many vectors `number` all rows have together, where rows have lists of them.
+    pub(crate) fn total(&self, number: u32) -> u64 {
+        let vectors = self.vectors(number);
+        vectors.map_or(0, |vectors| vectors.total(&self.sections))
+    }
+
     /// The vector `number` of a row and its scale, if the row has it.
     pub(crate) fn vector(&self, row: u32, number: u32) -> Result<Option<(Values<'_>, f32)>> {
         self.sections.check_row(row)?;

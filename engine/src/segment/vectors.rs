@@ -85,6 +85,11 @@ impl Vectors {
         self.count as u32
     }
 
+    /// How many there are, of all rows together.
+    pub(super) fn total(&self, sections: &Sections) -> u64 {
+        (sections.len(self.values) / self.shape.bytes()) as u64
+    }
+
     /// The vector of a row, which exists, and its scale.
     pub(super) fn get<'a>(
         &self,

@@ -29,6 +29,15 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// So many of them from one on, as far as there are as many.
+    pub(crate) fn part(self, start: usize, len: usize) -> Self {
+        let range = start.min(self.len())..start.saturating_add(len).min(self.len());
+        match self {
+            Self::Float32(values) => Self::Float32(&values[range]),
+            Self::Float16(halves) => Self::Float16(&halves[range]),
+        }
+    }
+
     pub(crate) fn datatype(self) -> Datatype {
         match self {
             Self::Float32(_) => Datatype::Float32,

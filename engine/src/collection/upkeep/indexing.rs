@@ -129,7 +129,7 @@ impl Upkeep {
     pub(in crate::collection) fn wanting_indexes(&self, tables: &Tables) -> usize {
         let segments = self.segments(tables);
         let wanting = |(table, segment): (&Table, &Arc<OpenSegment>)| {
-            index::wanting(segment, &table.shape, self.index_from).count()
+            self.wish.wanting(segment, &table.shape).count()
         };
         segments.map(wanting).sum()
     }
@@ -142,7 +142,7 @@ impl Upkeep {
 
     fn next_index(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, u32, Vector)> {
         self.segments(tables).find_map(|(table, segment)| {
-            let mut wanting = index::wanting(segment, &table.shape, self.index_from);
+            let mut wanting = self.wish.wanting(segment, &table.shape);
             let (number, vector) = wanting.next()?;
             Some((table.state.id, Arc::clone(segment), number, vector.clone()))
         })

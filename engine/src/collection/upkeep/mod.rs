@@ -14,7 +14,7 @@ mod switching;
 use super::{
     build::{Built, build},
     choose::{Size, choose},
-    index::{self, Gauge},
+    index::{self, Gauge, Wish},
     load::Loaded,
     placed::Placed,
     sketches,
@@ -64,10 +64,7 @@ pub(super) struct Upkeep {
     next_file: Arc<AtomicU64>,
     state: Arc<State>,
     manifest: Manifest,
-    /// A segment of so many vectors gets an index over them.
-    index_from: usize,
-    /// Building one of these takes no more than so much.
-    index_memory_bytes: usize,
+    wish: Wish,
     flush: Flush,
     merge: Merge,
     indexing: Indexing,
@@ -182,8 +179,7 @@ impl Upkeep {
             next_file: Arc::new(AtomicU64::new(manifest.next_file)),
             state,
             manifest,
-            index_from: options.index_from,
-            index_memory_bytes: options.index_memory_bytes,
+            wish: Wish::of(options),
             flush: Flush::Idle,
             merge: Merge::Idle,
             indexing: Indexing::Idle,
@@ -401,7 +397,7 @@ impl Upkeep {
                 return None;
             }
             let sizes: Vec<Size> = inputs.iter().map(size).collect();
-            let most = index::most_rows(&table.shape, self.index_memory_bytes);
+            let most = self.wish.most_rows(&table.shape);
             let run = choose(&sizes, everything, most)?;
             let damaged = self.damaged.contains_key(&table.state.id);
             let mergeable = !damaged && self.may_replace(&inputs[run.clone()]);
@@ -427,13 +423,13 @@ impl Upkeep {
             })
             .collect();
         let (shape, vfs) = (Arc::clone(&table.shape), Arc::clone(&self.vfs));
-        let (next_file, index_from) = (Arc::clone(&self.next_file), self.index_from);
+        let (next_file, wish) = (Arc::clone(&self.next_file), self.wish);
         let gauge = Arc::clone(&self.gauge);
         let job = self.job(self.lanes.update.clone(), move |cancel| {
             let next_file = || next_file.fetch_add(1, Ordering::Relaxed);
             let mut built = build(&*vfs, next_file(), &shape, &parts, cancel)?;
             if let Some(built) = &mut built {
-                let wanting = (&*shape, index_from);
+                let wanting = (&*shape, wish);
                 index::renew(&*vfs, built, &parts, wanting, next_file, &gauge, cancel)?;
                 sketches::carry_over(built, &parts, &shape, cancel)?;
             }

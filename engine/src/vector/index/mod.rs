@@ -7,7 +7,7 @@
 //! | 3 | codes | a byte for each dimension, node by node; not with binary quantization |
 //! | 4 | factors | step f32, offset f32, node by node; with codes |
 //! | 5 | links | of the level that is its number: u32, node by node |
-//! | 6 | nodes | u32 for each row up to the last that has one: its node, or the largest u32 |
+//! | 6 | nodes | u32 for each row up to the last that has one: its node, or the largest u32; empty where rows have lists of vectors, each of which is a node |
 //! | 7 | bits | the cell of each node: see [`bits`](super::bits); not under Manhattan |
 //!
 //! The directory holds [`About`] as JSON. All that an index says follows from the segment: one that
@@ -75,6 +75,9 @@ struct About {
     metric: Metric,
     dimensions: u32,
     quantization: Quantization,
+    /// Whether rows have lists of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    multi: bool,
     m: usize,
     ef_construction: usize,
     seed: u64,
@@ -95,6 +98,8 @@ pub(crate) struct Subject {
     pub(crate) metric: Metric,
     pub(crate) dimensions: u32,
     pub(crate) quantization: Quantization,
+    /// Whether rows have lists of it, each vector of which is a node.
+    pub(crate) multi: bool,
 }
 
 /// What a search wants of an index.
@@ -127,6 +132,7 @@ impl About {
             metric: self.metric,
             dimensions: self.dimensions,
             quantization: self.quantization,
+            multi: self.multi,
         }
     }
 

@@ -175,9 +175,10 @@ impl Index {
         self.about.curve.ef(recall, limit)
     }
 
-    /// Rows near to a vector of which `passes` holds, at least `limit` of them if the walk finds
-    /// so many, the best first by codes, which err: so many that the nearest of those that were
-    /// found are among them. A row is what the file says, and may be none of the segment's. `None`
+    /// Rows near to a vector of which `passes` holds with their scores by codes, at least `limit` of
+    /// them if the walk finds so many, the best first. Codes err: it gives so many that the nearest of
+    /// those that were found are among them. Where rows have lists, a row comes as often as vectors of
+    /// its list are near. A row is what the file says, and may be none of the segment's. `None`
     /// when the walk has given up, since too few pass.
     pub(crate) fn search(
         &self,
@@ -186,7 +187,7 @@ impl Index {
         wanted: Wanted,
         cancel: &Cancel,
         mut passes: impl FnMut(u32) -> Result<bool>,
-    ) -> Result<Option<Vec<u32>>> {
+    ) -> Result<Option<Vec<(f32, u32)>>> {
         if self.sections.rows == 0 || wanted.limit == 0 {
             return Ok(Some(Vec::new()));
         }
@@ -322,7 +323,7 @@ impl Search<'_> {
         nodes: &impl Nodes,
         row: impl Fn(u32) -> Result<u32>,
         passes: &mut impl FnMut(u32) -> Result<bool>,
-    ) -> Result<Option<Vec<u32>>> {
+    ) -> Result<Option<Vec<(f32, u32)>>> {
         let Self {
             index,
             probe,
@@ -361,7 +362,7 @@ impl Search<'_> {
         let least = compared.map_or(least, |_| f32::NEG_INFINITY);
         let near = scratch.answers().take(compared.unwrap_or(usize::MAX));
         let near = near.take_while(|found| found.score >= least);
-        near.map(|found| row(found.node))
+        near.map(|found| Ok((found.score, row(found.node)?)))
             .collect::<Result<_>>()
             .map(Some)
     }

@@ -186,7 +186,9 @@ impl Parts {
         output.begin(Kind::Rows, 0)?;
         output.put(bytemuck::cast_slice(&rows))?;
         output.begin(Kind::Nodes, 0)?;
-        output.put(bytemuck::cast_slice(&nodes_of(&rows)))?;
+        if !subject.multi {
+            output.put(bytemuck::cast_slice(&nodes_of(&rows)))?;
+        }
         if subject.quantization != Quantization::Binary {
             output.begin(Kind::Codes, 0)?;
             output.put(&self.codes)?;
@@ -207,6 +209,7 @@ impl Parts {
             metric: subject.metric,
             dimensions: subject.dimensions,
             quantization: subject.quantization,
+            multi: subject.multi,
             m: self.graph.params.m,
             ef_construction: self.graph.params.ef_construction,
             seed: self.graph.params.seed,

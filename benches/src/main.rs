@@ -16,11 +16,13 @@ mod kernel;
 mod kernels;
 mod lists;
 mod mixed;
+mod relevance;
 mod renewal;
 mod search;
 mod stall;
 mod storage;
 mod subject;
+mod text;
 
 use amphora_tests::sample;
 use std::{env, process::ExitCode};
@@ -28,7 +30,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 12] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -60,6 +62,11 @@ const BENCHES: [Bench; 10] = [
         mixed::run,
     ),
     (
+        "relevance",
+        "how well text, vectors and both rank, beside reference figures",
+        relevance::run,
+    ),
+    (
         "renewal",
         "what searches find after points were deleted or replaced, beside before",
         renewal::run,
@@ -78,6 +85,11 @@ const BENCHES: [Bench; 10] = [
         "storage",
         "ingest, durable upserts, opening and space, beside plain files",
         storage::run,
+    ),
+    (
+        "text",
+        "searches for words of passages, beside scoring everything",
+        text::run,
     ),
 ];
 

@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Unsupported,
     /// A job panicked. The pool and the database go on.
     Panicked,
+    /// A function that the caller gave failed; see [`Error::other`].
+    Other,
 }
 
 /// Whether a write, or a closure of the user's, that ran out of time may have taken effect.
@@ -71,6 +73,7 @@ impl fmt::Display for ErrorKind {
             Self::StorageFull => "storage full",
             Self::Unsupported => "unsupported",
             Self::Panicked => "panicked",
+            Self::Other => "other",
         })
     }
 }
@@ -85,8 +88,7 @@ impl fmt::Display for ErrorKind {
 /// assert_eq!(error.kind(), amphora::ErrorKind::InvalidInput);
 /// assert_eq!(error.to_string(), "invalid input: the name of a vector is empty");
 /// ```
-#[derive(Clone, thiserror::Error)]
-#[error(transparent)]
+#[derive(Clone)]
 pub struct Error(Box<Details>);
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -95,8 +97,7 @@ struct Details {
     kind: ErrorKind,
     message: String,
     location: Option<(String, u64)>,
-    #[source]
-    source: Option<Arc<dyn error::Error + Send + Sync>>,
+    cause: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
 impl Error {
@@ -106,8 +107,25 @@ impl Error {
             kind,
             message: message.into(),
             location: None,
-            source: None,
+            cause: None,
         }))
+    }
+
+    /// An error of the caller's own, to come back from a function that was given to an operation. It
+    /// keeps it as its [source](std::error::Error::source).
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// let error = amphora::Error::other(std::fmt::Error);
+    /// assert_eq!(error.kind(), amphora::ErrorKind::Other);
+    /// assert!(error.source().is_some_and(|source| source.is::<std::fmt::Error>()));
+    /// ```
+    pub fn other(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
+        let source: Arc<dyn error::Error + Send + Sync> = Arc::from(source.into());
+        let mut error = Self::new(ErrorKind::Other, source.to_string());
+        error.0.cause = Some(source);
+        error
     }
 
     /// The request is wrong in the way that `message` says.
@@ -135,7 +153,7 @@ impl Error {
             _ => ErrorKind::Io,
         };
         let mut error = Self::new(kind, format!("{doing}: {source}"));
-        error.0.source = Some(Arc::new(source));
+        error.0.cause = Some(Arc::new(source));
         error
     }
 
@@ -159,12 +177,26 @@ impl Error {
     }
 }
 
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Its source is what was given, so that it can be downcast; a derived one would be the `Arc` around it.
+impl error::Error for Error {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        let cause = self.0.cause.as_deref();
+        cause.map(|cause| cause as &(dyn error::Error + 'static))
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Error")
             .field("kind", &self.0.kind)
             .field("message", &self.0.message)
-            .field("source", &self.0.source)
+            .field("source", &self.0.cause)
             .finish()
     }
 }
@@ -179,7 +211,7 @@ mod tests {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let error = Error::io("appending to wal-1.log", full).context("upsert into docs");
         assert_eq!(error.kind(), ErrorKind::StorageFull);
-        assert!(error.source().is_some());
+        assert!(error.source().unwrap().is::<io::Error>());
         assert!(
             error
                 .to_string()

@@ -22,7 +22,7 @@
 //! let hits = docs.search(query.clone()).wait()?;
 //! # smol::block_on(async {
 //! let same = docs.search(query).await?;
-//! # assert_eq!(hits, same); amphora::Result::Ok(()) })?;
+//! # assert_eq!(hits, same); Ok::<_, amphora::Error>(()) })?;
 //! db.close().wait()?;
 //! # std::fs::remove_dir_all(&directory).unwrap();
 //! # Ok::<_, amphora::Error>(())
@@ -56,6 +56,7 @@ mod options;
 mod kernel;
 mod codec;
 mod top_k;
+mod analysis;
 // host: the only contact with the OS, threads and runtimes
 mod sync;
 pub mod vfs;
@@ -71,6 +72,9 @@ mod container;
 // index: how a value is checked, compared and found
 mod vector;
 mod fields;
+mod postings;
+mod text;
+mod texts;
 // segment: the points
 mod memtable;
 mod segment;
@@ -97,6 +101,12 @@ pub use options::{Durability, Limits, Options, PoolOptions};
 pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
-pub use query::{Effort, FieldPath, Filter, Hit, Query, field};
-pub use schema::{Datatype, Field, Hnsw, Metric, Quantization, Schema, Vector};
+pub use query::{
+    Bm25, Distance, Effort, FieldPath, Filter, Fusion, Hit, Least, Mmr, PrefetchScore, Query,
+    QueryKind, Snippet, TextParseError, TextQuery, field,
+};
+pub use schema::{
+    Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, StopWords, Text, Tokenization,
+    Tokenizer, Tokenizers, Vector,
+};
 pub use snapshot::Snapshot;

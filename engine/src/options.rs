@@ -1,5 +1,6 @@
 //! Every limit and default in one place. Plain data: nothing here acts on it.
 
+use crate::schema::Tokenizers;
 use std::time::Duration;
 
 /// How a database is opened and what it allows. Start from the default and change what differs:
@@ -57,6 +58,8 @@ pub struct Options {
     /// database is opened, but for the points in it that were replaced or deleted meanwhile.
     /// Default: false.
     pub set_aside_damaged: bool,
+    /// What takes texts apart whose schema names a tokenizer of the caller's own. Default: none.
+    pub tokenizers: Tokenizers,
     /// Pools of its own for this database; `None` shares the pools of the process. Default: `None`.
     pub pools: Option<PoolOptions>,
     /// The bounds that every request is checked against.
@@ -78,6 +81,7 @@ impl Default for Options {
             index_from: 1_000,
             index_memory_bytes: 2 << 30,
             set_aside_damaged: false,
+            tokenizers: Tokenizers::new(),
             pools: None,
             limits: Limits::default(),
         }
@@ -144,7 +148,8 @@ impl PoolOptions {
 /// Names are bounded by [`Schema::MAX_NAME_BYTES`](crate::Schema::MAX_NAME_BYTES), vectors by
 /// [`Vector::MAX_DIMENSIONS`](crate::Vector::MAX_DIMENSIONS), lists of them by
 /// [`Vector::MAX_MULTI`](crate::Vector::MAX_MULTI), the nesting of payloads by
-/// [`Payload::MAX_DEPTH`](crate::Payload::MAX_DEPTH).
+/// [`Payload::MAX_DEPTH`](crate::Payload::MAX_DEPTH), that of queries by
+/// [`Query::MAX_DEPTH`](crate::Query::MAX_DEPTH).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Collections in a database. Default: 10,000.
@@ -157,14 +162,19 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Bytes of one payload as JSON. Default: 1 MiB.
     pub payload_bytes: usize,
-    /// The `limit` of a query. Default: 10,000.
+    /// The `limit` and the `offset` of a query together, and the candidates of an MMR. Default: 10,000.
     pub hits: usize,
     /// The `ef` of a query. Default: 10,000.
     pub ef: usize,
     /// Queries in one [`search_many`](crate::Collection::search_many). Default: 10,000.
     pub queries: usize,
+    /// Prefetches in a query, those below prefetches counted. Default: 64.
+    pub prefetches: usize,
     /// Conditions in a filter, its `and`, `or` and `not` counted. Default: 1,024.
     pub filter_conditions: usize,
+    /// Clauses of a text query, and the terms that its words come to, counted once for each text that they
+    /// are looked for in. Default: 1,024.
+    pub text_clauses: usize,
 }
 
 impl Default for Limits {
@@ -178,7 +188,9 @@ impl Default for Limits {
             hits: 10_000,
             ef: 10_000,
             queries: 10_000,
+            prefetches: 64,
             filter_conditions: 1_024,
+            text_clauses: 1_024,
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A schema as points are kept by it: each vector under a number that no other ever had.
+//! A schema as points are kept by it: each vector and each text under a number that no other ever had.
 
 use crate::{
     error::{Error, Result},
-    schema::{Field, Schema, Vector, check_name, quoted},
+    schema::{Field, Schema, Text, Vector, check_name, quoted},
 };
 use serde::{Deserialize, Serialize};
 
-/// A schema, and the numbers of its vectors. A vector that is dropped leaves its number behind, so
+/// A schema, and the numbers of its vectors and texts. One that is dropped leaves its number behind, so
 /// that one that comes again under its name does not get what the old one held.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +14,9 @@ pub(crate) struct Shape {
     pub(crate) schema: Schema,
     /// In the order of the vectors' names.
     numbers: Vec<u32>,
+    /// In the order of the texts' names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    text_numbers: Vec<u32>,
     next: u32,
 }
 
@@ -24,6 +27,8 @@ pub(crate) enum Alteration {
     DropVector(String),
     AddField(String, Field),
     DropField(String),
+    AddText(String, Text),
+    DropText(String),
 }
 
 /// The vectors of a point by their places in a shape.
@@ -31,10 +36,12 @@ pub(crate) type Vectors = Vec<Option<Vec<f32>>>;
 
 impl Shape {
     pub(crate) fn new(schema: Schema) -> Self {
-        let next = schema.vectors.len() as u32;
+        let vectors = schema.vectors.len() as u32;
+        let next = vectors + schema.texts.len() as u32;
         Self {
             schema,
-            numbers: (0..next).collect(),
+            numbers: (0..vectors).collect(),
+            text_numbers: (vectors..next).collect(),
             next,
         }
     }
@@ -42,17 +49,18 @@ impl Shape {
     /// Whether it may have been written by us.
     pub(crate) fn check(&self) -> Result<()> {
         self.schema.check()?;
-        let mut sorted = self.numbers.clone();
+        let mut sorted = [&self.numbers[..], &self.text_numbers].concat();
         sorted.sort_unstable();
         sorted.dedup();
-        let fits = sorted.len() == self.schema.vectors.len()
-            && self.numbers.len() == sorted.len()
+        let fits = self.numbers.len() == self.schema.vectors.len()
+            && self.text_numbers.len() == self.schema.texts.len()
+            && sorted.len() == self.numbers.len() + self.text_numbers.len()
             && sorted.last().is_none_or(|last| *last < self.next);
         if fits {
             return Ok(());
         }
         Err(Error::invalid(
-            "the numbers of vectors are not one for each",
+            "the numbers of vectors and texts are not one for each",
         ))
     }
 
@@ -68,6 +76,14 @@ impl Shape {
         &self.numbers
     }
 
+    /// The texts with their names and numbers.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&str, u32, &Text)> {
+        let numbers = self.text_numbers.iter();
+        numbers
+            .zip(&self.schema.texts)
+            .map(|(number, (name, text))| (name.as_str(), *number, text))
+    }
+
     /// Where the vector of this number stands.
     pub(crate) fn place(&self, number: u32) -> Option<usize> {
         self.numbers.iter().position(|known| *known == number)
@@ -77,6 +93,12 @@ impl Shape {
     pub(crate) fn vector_named(&self, name: &str) -> Result<(u32, &Vector)> {
         let (place, vector) = self.schema.vector_named(name)?;
         Ok((self.numbers[place], vector))
+    }
+
+    /// The number of the text `name`, and what it is.
+    pub(crate) fn text_named(&self, name: &str) -> Result<(u32, &Text)> {
+        let (place, text) = self.schema.text_named(name)?;
+        Ok((self.text_numbers[place], text))
     }
 
     /// The shape after a change.
@@ -110,6 +132,20 @@ impl Shape {
                     let what = format!("the schema declares no field {name}");
                     return Err(Error::invalid(what));
                 }
+            }
+            Alteration::AddText(name, text) => {
+                check_name("text", &name)?;
+                if schema.texts.insert(name.clone(), text).is_some() {
+                    return Err(there_already("text", &name));
+                }
+                let (place, _) = schema.text_named(&name)?;
+                next.text_numbers.insert(place, next.next);
+                next.next += 1;
+            }
+            Alteration::DropText(name) => {
+                let (place, _) = schema.text_named(&name)?;
+                schema.texts.remove(&name);
+                next.text_numbers.remove(place);
             }
         }
         next.schema.check()?;
@@ -159,5 +195,32 @@ mod tests {
         assert_eq!(again.numbers, [3, 1]);
         assert!(again.altered(added).is_err());
         assert!(again.check().is_ok());
+    }
+
+    #[test]
+    fn texts_share_the_numbers_with_vectors_and_are_left_out_where_there_are_none() {
+        let vector = || Vector::new(1, Metric::Dot);
+        let bare = Shape::new(Schema::new().vector("v", vector()));
+        let json = serde_json::to_string(&bare).unwrap();
+        assert!(!json.contains("text"), "{json}");
+        assert_eq!(serde_json::from_str::<Shape>(&json).unwrap(), bare);
+
+        let add = |name: &str| Alteration::AddText(name.into(), Text::plain());
+        let shape = bare.altered(add("b")).unwrap().altered(add("a")).unwrap();
+        let numbers: Vec<_> = shape.texts().map(|(name, n, _)| (name, n)).collect();
+        assert_eq!(numbers, [("a", 2), ("b", 1)]);
+        assert!(shape.altered(add("a")).is_err());
+        let dropped = shape.altered(Alteration::DropText("b".into())).unwrap();
+        assert!(dropped.altered(Alteration::DropText("b".into())).is_err());
+        let again = dropped.altered(add("b")).unwrap();
+        assert_eq!(again.text_named("b").unwrap().0, 3);
+        let with_vector = again.altered(Alteration::AddVector("w".into(), vector()));
+        assert_eq!(with_vector.unwrap().vector_named("w").unwrap().0, 4);
+        assert!(again.check().is_ok());
+        let mut wrong = again.clone();
+        wrong.text_numbers[0] = 0;
+        assert!(wrong.check().is_err());
+        let both = Shape::new(Schema::new().vector("v", vector()).text("t", Text::plain()));
+        assert_eq!((both.text_named("t").unwrap().0, both.next), (1, 2));
     }
 }

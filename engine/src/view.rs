@@ -16,6 +16,8 @@ use crate::{
     segment::{Deletes, PayloadReader, Segment},
     shape::Shape,
     sync::{Mutex, lock},
+    text,
+    texts::{Analyzers, GrownTexts, TextField},
     vector::{Index, Sketch, Values},
 };
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
@@ -61,6 +63,8 @@ pub(crate) struct OpenSegment {
     /// When the first of its rows expires.
     pub(crate) first_expiry: Expiry,
     pub(crate) indexes: Indexes,
+    /// Of texts that have no index in its file.
+    pub(crate) texts: GrownTexts,
 }
 
 /// The indexes over the vectors of a segment, by the numbers of these: they come after it, and go
@@ -361,6 +365,42 @@ impl Part {
             }
         }
         Ok(())
+    }
+
+    /// The index over a text of its rows, live or not, made as far as it is wanting.
+    pub(crate) fn text<'a>(
+        &'a self,
+        field: TextField<'_>,
+        analyzers: &Analyzers,
+        cancel: &Cancel,
+    ) -> Result<Box<dyn text::Index + 'a>> {
+        match self {
+            Self::Memory(rows) => {
+                let payload = |row| {
+                    cancel.check_at(row)?;
+                    Ok(rows.any_payload(row).cloned())
+                };
+                let texts = rows.texts();
+                Ok(Box::new(texts.up_to(
+                    rows.rows(),
+                    field,
+                    analyzers,
+                    payload,
+                )?))
+            }
+            Self::Stored(Stored { segment, .. }) => {
+                if let Some(stored) = segment.segment.text(field.number)? {
+                    return Ok(Box::new(stored));
+                }
+                let mut payloads = segment.segment.payloads();
+                let payload = |row| {
+                    cancel.check_at(row)?;
+                    payloads.payload(row).map(Some)
+                };
+                let (texts, rows) = (&segment.texts, segment.segment.rows());
+                Ok(Box::new(texts.up_to(rows, field, analyzers, payload)?))
+            }
+        }
     }
 
     /// Reads payloads of this part, quickest in the order of its rows.

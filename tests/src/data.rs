@@ -49,6 +49,29 @@ pub fn book_queries() -> Option<Matrix> {
     load("books30k/query.f16.npy")
 }
 
+/// The vectors of a file of numbers of 16 bits, likewise.
+#[must_use]
+pub fn vectors(name: &str) -> Option<Matrix> {
+    load(name)
+}
+
+/// The objects of a file that has one in each line, packed or not, likewise.
+///
+/// # Panics
+/// When the file is there and is not what it should be.
+#[must_use]
+pub fn objects(name: &str) -> Option<Vec<Value>> {
+    let bytes = read(name)?;
+    let object = |line: Result<String, _>| serde_json::from_str(&line.expect("text"));
+    let objects: Result<Vec<Value>, _> = if name.ends_with(".zst") {
+        let text = ruzstd::decoding::StreamingDecoder::new(&bytes[..]).expect("a zstd file");
+        BufReader::new(text).lines().map(object).collect()
+    } else {
+        bytes.lines().map(object).collect()
+    };
+    Some(objects.expect("JSON"))
+}
+
 fn load(name: &str) -> Option<Matrix> {
     let bytes = read(name)?;
     let array = npyz::NpyFile::new(&bytes[..]).expect("a header of the npy format");
@@ -82,13 +105,9 @@ pub fn book_neighbours() -> Option<Vec<Vec<u32>>> {
 /// When the file is there and is not what it should be.
 #[must_use]
 pub fn book_payloads() -> Option<Vec<Value>> {
-    let bytes = read("books30k/passages.jsonl.zst")?;
-    let text = ruzstd::decoding::StreamingDecoder::new(&bytes[..]).expect("a zstd file");
-    let payload = |line: Result<String, _>| {
-        let passage: Value = serde_json::from_str(&line.expect("text")).expect("JSON");
-        json!({ "text": passage["text"], "author": passage["author"], "pos": passage["pos"] })
-    };
-    Some(BufReader::new(text).lines().map(payload).collect())
+    let passages = objects("books30k/passages.jsonl.zst")?.into_iter();
+    let payload = |passage: Value| json!({ "text": passage["text"], "author": passage["author"], "pos": passage["pos"] });
+    Some(passages.map(payload).collect())
 }
 
 /// A file of the data; `None`, with a line on standard error, when it is not there.

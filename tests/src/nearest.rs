@@ -4,7 +4,7 @@
 //! is there, scored and ordered as it should be. That it finds anything near is asked of it too: it
 //! gives half of what it could, and half of the points are found by their own vectors.
 
-use amphora::{Collection, Hit, Metric, Point, Query, Result};
+use amphora::{Collection, Hit, Metric, Point, Query, QueryKind, Result};
 use std::collections::BTreeSet;
 
 /// All of them.
@@ -66,6 +66,21 @@ pub fn max_sim(metric: Metric, query: &[Vec<f32>], list: &[Vec<f32>]) -> (f64, f
 #[must_use]
 pub fn least(there: usize, limit: usize) -> usize {
     limit.min(there.div_ceil(2))
+}
+
+/// How many hits a query wants at most.
+#[must_use]
+pub fn limit_of(query: &Query) -> usize {
+    query.limit.unwrap_or(Query::DEFAULT_LIMIT)
+}
+
+/// What a query for the nearest compares; nothing if it is another.
+#[must_use]
+pub fn values_of(query: &Query) -> &[f32] {
+    match &query.kind {
+        QueryKind::Nearest { values, .. } => values,
+        _ => &[],
+    }
 }
 
 /// Searches a collection that holds these points for each of its vectors, in all ways. What is
@@ -156,10 +171,10 @@ impl Judge<'_> {
     }
 
     fn differs(&self, query: &Query, is_exact: bool, hits: &[Hit]) -> Option<String> {
-        let most = self.points.len().min(query.limit);
+        let most = self.points.len().min(limit_of(query));
         let fewest = match is_exact {
             true => most,
-            false => least(self.points.len(), query.limit),
+            false => least(self.points.len(), limit_of(query)),
         };
         if !(fewest..=most).contains(&hits.len()) {
             return Some(format!("{} hits, not {fewest} to {most}", hits.len()));
@@ -174,7 +189,7 @@ impl Judge<'_> {
         hits.iter()
             .find_map(|hit| self.forged(query, hit))
             .or_else(|| {
-                let best = self.best(&query.values, most);
+                let best = self.best(values_of(query), most);
                 let mut pairs = hits.iter().zip(&best);
                 let worse = |(hit, (score, within)): (&Hit, &(f64, f64))| {
                     f64::from(hit.score) < score - 2.0 * within
@@ -190,7 +205,7 @@ impl Judge<'_> {
         let Some((point, vector)) = point else {
             return Some(format!("{hit:?} is no point"));
         };
-        let (score, within) = score(self.metric, &query.values, vector);
+        let (score, within) = score(self.metric, values_of(query), vector);
         let is_it = (f64::from(hit.score) - score).abs() <= within && hit.payload == point.payload;
         (!is_it).then(|| format!("{hit:?} is not {point:?}, of score {score}"))
     }

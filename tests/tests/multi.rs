@@ -3,7 +3,7 @@
 
 use amphora::{
     Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, PointId, Query,
-    Schema, Vector, field,
+    QueryKind, Schema, Vector, field,
 };
 use amphora_tests::{
     nearest::{self, METRICS},
@@ -92,7 +92,8 @@ impl Subject {
     /// Compares hits with what the points that there are come to.
     fn judge(&self, query: &Query, hits: &[Hit]) {
         let filter = query.filter.as_ref();
-        let metric = schema().vectors[&query.vector].metric;
+        let (name, _) = asked(query);
+        let metric = schema().vectors[name].metric;
         let is_even = |id: &PointId| matches!(id, PointId::Number(id) if id.is_multiple_of(2));
         let mut scores: Vec<(f64, f64)> = self
             .points
@@ -101,7 +102,7 @@ impl Subject {
             .filter_map(|point| max_sim(metric, query, point))
             .collect();
         scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-        scores.truncate(query.limit);
+        scores.truncate(nearest::limit_of(query));
         assert_eq!(hits.len(), scores.len());
         for (hit, best) in hits.iter().zip(scores) {
             let point = &self.points[&hit.id];
@@ -176,8 +177,17 @@ fn kept(point: &Point) -> Point {
 /// The score of a point that has the list, and how far it may be off.
 fn max_sim(metric: Metric, query: &Query, point: &Point) -> Option<(f64, f64)> {
     let mut lists = point.multi_vectors.iter();
-    let (_, list) = lists.find(|(name, _)| *name == query.vector)?;
-    Some(nearest::max_sim(metric, &query.multi_values, list))
+    let (vector, values) = asked(query);
+    let (_, list) = lists.find(|(name, _)| name == vector)?;
+    Some(nearest::max_sim(metric, values, list))
+}
+
+/// The vector that a query is for, and with what it is compared.
+fn asked(query: &Query) -> (&str, &[Vec<f32>]) {
+    match &query.kind {
+        QueryKind::NearestMulti { vector, values } => (vector, values),
+        other => panic!("not for lists: {other:?}"),
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
     payload::Payload,
     point::Point,
     query::{self, Filter},
-    schema::{Field, Vector},
+    schema::{Field, Text, Vector},
     shape::Alteration,
     vector::most_of,
     view::View,
@@ -139,6 +139,31 @@ impl Collection {
     /// As [`upsert`](Self::upsert).
     pub fn drop_field(&self, name: impl Into<String>) -> Op<()> {
         self.alter(Alteration::DropField(name.into()))
+    }
+
+    /// Has a payload field searched as text from now on, that of the points that are there included: the
+    /// first search takes their texts apart, and what it makes of them goes to disk when their segments are
+    /// merged.
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `InvalidInput` for the name or the text, and those of
+    /// [`upsert`](Self::upsert).
+    ///
+    /// # Cancel safety
+    /// As [`upsert`](Self::upsert).
+    pub fn add_text(&self, name: impl Into<String>, text: Text) -> Op<()> {
+        self.alter(Alteration::AddText(name.into(), text))
+    }
+
+    /// Has a payload field searched as text no more. Payloads stay as they are.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no text of this name, and those of [`upsert`](Self::upsert).
+    ///
+    /// # Cancel safety
+    /// As [`upsert`](Self::upsert).
+    pub fn drop_text(&self, name: impl Into<String>) -> Op<()> {
+        self.alter(Alteration::DropText(name.into()))
     }
 
     fn alter(&self, alteration: Alteration) -> Op<()> {

@@ -12,6 +12,8 @@ use crate::{
     payload::Payload,
     segment::{self, Deletes, Layout, Segment, Source, VectorShape},
     shape::Shape,
+    text,
+    texts::{Analyzers, GrownTexts, TextField},
     vector::Values,
     vfs::Vfs,
     view::{Indexes, OpenSegment, Part, Payloads},
@@ -72,6 +74,7 @@ pub(super) fn build(
     file: u64,
     shape: &Shape,
     parts: &[Part],
+    analyzers: &Analyzers,
     cancel: &Cancel,
 ) -> Result<Option<Built>> {
     let mut origins = Vec::with_capacity(parts.len());
@@ -99,10 +102,14 @@ pub(super) fn build(
     });
     let vectors: Vec<VectorShape> = vectors.collect();
     let name = segment_name(file);
-    let mut source = Rows::new(parts, &origins, rows);
+    let mut texts: Vec<u32> = shape.texts().map(|(_, number, _)| number).collect();
+    texts.sort_unstable();
+    let of = (shape, analyzers, cancel);
+    let mut source = Rows::new(parts, &origins, rows, of);
     let layout = Layout {
         vectors: &vectors,
         fields: &shape.schema.fields,
+        texts: &texts,
     };
     let meta = segment::write(vfs, &name, layout, &mut source, cancel)?;
     let segment = Segment::open(vfs, &name)?;
@@ -114,6 +121,7 @@ pub(super) fn build(
             deletes,
             first_expiry: meta.first_expiry,
             indexes: Indexes::default(),
+            texts: GrownTexts::default(),
         }),
         bytes: meta.bytes,
         indexes: BTreeMap::new(),
@@ -127,10 +135,18 @@ struct Rows<'a> {
     /// For each part the number of rows before it.
     firsts: Vec<u32>,
     rows: u32,
+    shape: &'a Shape,
+    analyzers: &'a Analyzers,
+    cancel: &'a Cancel,
 }
 
 impl<'a> Rows<'a> {
-    fn new(parts: &'a [Part], origins: &'a [Vec<u32>], rows: u32) -> Self {
+    fn new(
+        parts: &'a [Part],
+        origins: &'a [Vec<u32>],
+        rows: u32,
+        (shape, analyzers, cancel): (&'a Shape, &'a Analyzers, &'a Cancel),
+    ) -> Self {
         let mut first = 0;
         let firsts = origins.iter().map(|rows| {
             let before = first;
@@ -144,6 +160,9 @@ impl<'a> Rows<'a> {
             parts: parts.collect(),
             firsts,
             rows,
+            shape,
+            analyzers,
+            cancel,
         }
     }
 
@@ -182,6 +201,32 @@ impl Source for Rows<'_> {
     fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()> {
         let (part, row) = self.place(row);
         self.parts[part].2.put_json(row, out)
+    }
+
+    fn text(&mut self, number: u32) -> Result<Option<text::Bytes>> {
+        let mut texts = self.shape.texts();
+        let Some((name, number, text)) = texts.find(|(_, known, _)| *known == number) else {
+            return Ok(None);
+        };
+        let field = TextField { name, number, text };
+        let parts = self.parts.iter();
+        let indexes = parts.map(|(part, ..)| part.text(field, self.analyzers, self.cancel));
+        let indexes: Vec<_> = indexes.collect::<Result<_>>()?;
+        let maps = self
+            .parts
+            .iter()
+            .zip(&self.firsts)
+            .map(|((_, rows, _), first)| {
+                move |row| Some(first + rows.binary_search(&row).ok()? as u32)
+            });
+        let maps: Vec<_> = maps.collect();
+        let inputs = indexes.iter().zip(&maps);
+        let inputs = inputs.map(|(index, map)| text::Input {
+            index: &**index,
+            map,
+        });
+        let inputs: Vec<_> = inputs.collect();
+        text::merge(&inputs, self.rows, text.positions, self.cancel).map(Some)
     }
 }
 
@@ -349,7 +394,14 @@ mod tests {
     }
 
     fn built(vfs: &MemoryVfs, file: u64, shape: &Shape, parts: &[Part]) -> Part {
-        let built = build(vfs, file, shape, parts, &Cancel::default());
+        let built = build(
+            vfs,
+            file,
+            shape,
+            parts,
+            &Analyzers::default(),
+            &Cancel::default(),
+        );
         Part::Stored(Stored {
             segment: built.unwrap().unwrap().segment,
             seq: SeqNo(1),

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    fields::some_value,
     id::{CollectionId, PointId},
     options::Limits,
     payload::Payload,
@@ -225,6 +226,15 @@ fn check_payload(payload: &Payload, schema: &Schema) -> Result<()> {
         if payload.get(name).is_some_and(|value| !fits(value, *field)) {
             return Err(Error::invalid(format!(
                 "payload field {} is not what the schema declares: {field}, or an array of such",
+                quoted(name)
+            )));
+        }
+    }
+    for name in schema.texts.keys() {
+        let other = &mut |value: &Value| !value.is_string() && !value.is_null();
+        if some_value(payload, name, other) {
+            return Err(Error::invalid(format!(
+                "payload field {} is not what the schema searches as text: a string, or an array of such",
                 quoted(name)
             )));
         }

@@ -21,6 +21,7 @@ use crate::{
     schema::{Vector, check_name},
     segment::{self, Deletes, Segment},
     shape::Shape,
+    texts::{Analyzers, GrownTexts},
     vector::check_stored,
     vfs::Vfs,
     view::OpenSegment,
@@ -117,9 +118,10 @@ pub(super) fn load(
     vfs: &dyn Vfs,
     manifest: &Manifest,
     next_file: &AtomicU64,
+    analyzers: &Arc<Analyzers>,
     cancel: &Cancel,
 ) -> Result<LoadResult> {
-    match read(vfs, manifest, cancel) {
+    match read(vfs, manifest, Arc::clone(analyzers), cancel) {
         Ok(read) => write_out(vfs, read, next_file, cancel).map(Ok),
         Err(error) => Ok(Err(error)),
     }
@@ -132,7 +134,7 @@ pub(crate) fn check_whole(vfs: &dyn Vfs, manifest: &Manifest, cancel: &Cancel) -
         state,
         tables,
         last,
-    } = read(vfs, manifest, cancel)?;
+    } = read(vfs, manifest, Arc::default(), cancel)?;
     tables.publish_all(last);
     for table in tables.all() {
         check_name("collection", &table.state.name())?;
@@ -173,8 +175,13 @@ struct Read {
     last: SeqNo,
 }
 
-fn read(vfs: &dyn Vfs, manifest: &Manifest, cancel: &Cancel) -> Result<Read> {
-    let state = State::new(Clock::default());
+fn read(
+    vfs: &dyn Vfs,
+    manifest: &Manifest,
+    analyzers: Arc<Analyzers>,
+    cancel: &Cancel,
+) -> Result<Read> {
+    let state = State::new(Clock::default(), analyzers);
     let mut tables = Tables::default();
     open_segments(vfs, manifest, false, &state, &mut tables, cancel)?;
     let last = wal::read_closed(vfs, plan(manifest), |seq, change| {
@@ -201,7 +208,7 @@ fn write_out(vfs: &dyn Vfs, read: Read, next_file: &AtomicU64, cancel: &Cancel) 
     let mut written = Vec::new();
     for (collection, shape, part) in tables.seal(last) {
         let file = next_file.fetch_add(1, Ordering::Relaxed);
-        match build(vfs, file, &shape, &[part], cancel) {
+        match build(vfs, file, &shape, &[part], state.analyzers(), cancel) {
             Ok(built) => {
                 written.extend(built.as_ref().map(|_| segment_name(file)));
                 let built = built.as_ref().map(|built| (built, built.files()));
@@ -408,5 +415,6 @@ pub(super) fn open_segment(
         deletes,
         first_expiry: files.first_expiry,
         indexes,
+        texts: GrownTexts::default(),
     })
 }

@@ -3,13 +3,12 @@
 //! A job takes a few queries, so that other reads get their turn between them, and as many jobs are
 //! under way as the lane has threads.
 
-use super::Collection;
+use super::{Collection, store::Store};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
     op::{Op, each},
-    options::Limits,
-    query::{self, Hit, Nearest, Query},
+    query::{self, Checked, Hit, Query},
     view::View,
 };
 use std::sync::Arc;
@@ -52,10 +51,10 @@ impl Collection {
         self.store.flow(async move |store, cancel| {
             let checked = store.step(&cancel, move |store, cancel| {
                 let view = state.pin()?;
-                let queries = check(queries, &view, &store.options.limits, cancel)?;
+                let queries = check(queries, &view, store, cancel)?;
                 if let Some(query) = queries.first() {
                     let lane = &store.lanes.io;
-                    state.sketches().begin(lane, &view, query.vector());
+                    query.each_vector(|vector| state.sketches().begin(lane, &view, vector));
                 }
                 Ok(Arc::new((view, queries)))
             });
@@ -68,7 +67,7 @@ impl Collection {
                     let many = Arc::clone(&many);
                     store.step(&cancel, move |_, cancel| {
                         let some = many.1.iter().skip(first).take(at_once);
-                        some.map(|query| query::nearest(&many.0, query, cancel))
+                        some.map(|query| query::search(&many.0, query, cancel))
                             .collect::<Result<Vec<_>>>()
                     })
                 })
@@ -81,12 +80,8 @@ impl Collection {
     }
 }
 
-fn check(
-    queries: Vec<Query>,
-    view: &View,
-    limits: &Limits,
-    cancel: &Cancel,
-) -> Result<Vec<Nearest>> {
+fn check(queries: Vec<Query>, view: &View, store: &Store, cancel: &Cancel) -> Result<Vec<Checked>> {
+    let (limits, analyzers) = (&store.options.limits, store.state.analyzers());
     let what = match queries.len() {
         0 => Some("no queries"),
         count if count > limits.queries => Some("too many queries"),
@@ -96,7 +91,7 @@ fn check(
         let most = limits.queries;
         return Err(Error::invalid(format!("{what}; expected 1 to {most}")));
     }
-    let limit_of = |query: &Query| query.limit.min(limits.hits);
+    let limit_of = |query: &Query| query.limit.unwrap_or(Query::DEFAULT_LIMIT).min(limits.hits);
     let hits = queries.iter().map(limit_of).fold(0, usize::saturating_add);
     let most = limits.hits.saturating_mul(HITS);
     if hits > most {
@@ -106,7 +101,7 @@ fn check(
     }
     let checked = (0..).zip(queries).map(|(number, query)| {
         cancel.check_at(number)?;
-        let checked = query.checked(view.shape(), limits);
+        let checked = query.checked(view.shape(), limits, analyzers);
         checked.map_err(|error| error.context(format_args!("query {number}")))
     });
     checked.collect()

@@ -3,7 +3,8 @@
 //! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
 //! (`check`) before they go to the commit thread (`committer`), which works out what they come to
 //! (`resolve`, `names`, `touched`), logs it and applies it (`group`, `tables`). Its reads run over a view
-//! that they pin (`state`, `clock`), many in one call in `many`; what they have to compare point by
+//! that they pin (`state`, `clock`), many in one call in `many`, ordered anew by the caller in
+//! `rerank`; what they have to compare point by
 //! point is sketched for the next (`sketches`). `upkeep` writes memtables to segments (`build`), merges these
 //! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
 //! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
@@ -37,6 +38,7 @@ mod verify;
 mod store;
 mod apply;
 mod many;
+mod rerank;
 
 pub(crate) use committer::Committer;
 pub use edit::{Batch, Edit, Selection};
@@ -271,15 +273,7 @@ impl Collection {
     /// # Cancel safety
     /// As [`get`](Self::get).
     pub fn search(&self, query: Query) -> Op<Vec<Hit>> {
-        self.read(move |store, state, cancel| {
-            let view = state.pin()?;
-            let query = query.checked(view.shape(), &store.options.limits)?;
-            let hits = query::nearest(&view, &query, cancel)?;
-            state
-                .sketches()
-                .begin(&store.lanes.io, &view, query.vector());
-            Ok(hits)
-        })
+        self.read(move |store, state, cancel| answer(query, store, state, cancel))
     }
 
     /// All points, in the order in which they were last written, as they were when the first of
@@ -338,6 +332,22 @@ impl Collection {
             })
         })
     }
+}
+
+/// Searches the points of the moment.
+fn answer(
+    query: Query,
+    store: &Store,
+    state: &CollectionState,
+    cancel: &Cancel,
+) -> Result<Vec<Hit>> {
+    let view = state.pin()?;
+    let query = query.checked(view.shape(), &store.options.limits, store.state.analyzers())?;
+    let hits = query::search(&view, &query, cancel)?;
+    query.each_vector(|vector| {
+        state.sketches().begin(&store.lanes.io, &view, vector);
+    });
+    Ok(hits)
 }
 
 impl fmt::Debug for Collection {

@@ -24,6 +24,7 @@ pub(super) fn change(
     Ok(match request {
         Names::Create(name, schema) => {
             check_new(&name, state, limits)?;
+            state.analyzers().check(&schema)?;
             Change::Create {
                 collection: tables.next(),
                 name,
@@ -42,10 +43,9 @@ pub(super) fn change(
         Names::Alter(collection, alteration) => {
             let table = tables.get(collection);
             let table = table.ok_or_else(|| unknown(collection))?;
-            Change::Alter {
-                collection,
-                shape: table.shape.altered(alteration)?,
-            }
+            let shape = table.shape.altered(alteration)?;
+            state.analyzers().check(&shape.schema)?;
+            Change::Alter { collection, shape }
         }
         Names::Alias(alias, Some(name)) => {
             let collection = id(&name)?;

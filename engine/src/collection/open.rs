@@ -17,6 +17,7 @@ use crate::{
     manifest::{self, Manifest},
     options::Options,
     pool::Pools,
+    texts::Analyzers,
     vfs::Vfs,
     wal::{self, Wal},
 };
@@ -33,7 +34,8 @@ impl Committer {
     ) -> Result<Self> {
         let names = list(&*vfs)?;
         manifest::check_place(&names, options.create)?;
-        let state = Arc::new(State::new(Clock::new(Arc::clone(&vfs))));
+        let analyzers = Arc::new(Analyzers::new(options.tokenizers.clone()));
+        let state = Arc::new(State::new(Clock::new(Arc::clone(&vfs)), analyzers));
         let mut tables = Tables::default();
         let (manifest, wal) = match manifest::read_newest(&*vfs, &names)? {
             Some(manifest) => {
@@ -46,6 +48,7 @@ impl Committer {
             }
             None => create(&*vfs, &names)?,
         };
+        tables.check_texts(state.analyzers())?;
         tables.publish_all(wal.last_seq());
         let entrances = pools.entrances();
         let sweep = Sweep::new(entrances.update.clone());

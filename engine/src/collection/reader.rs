@@ -19,6 +19,7 @@ use crate::{
     manifest::{self, LogEnd},
     options::Options,
     pool::Pools,
+    texts::Analyzers,
     vfs::{Held, Vfs},
     wal,
 };
@@ -105,7 +106,8 @@ fn load(
     };
     let needed = manifest.read_at_opening(names);
     let vfs = &Held::open(&**vfs, needed.iter().cloned());
-    let state = Arc::new(State::new(clock));
+    let analyzers = Arc::new(Analyzers::new(options.tokenizers.clone()));
+    let state = Arc::new(State::new(clock, analyzers));
     let mut tables = Tables::default();
     open_segments(
         vfs,
@@ -120,6 +122,7 @@ fn load(
         apply_logged(&state, &mut tables, manifest.applied, seq, change)
     })?;
     note_damage(&mut tables, options);
+    tables.check_texts(state.analyzers())?;
     tables.publish_all(end.last);
     state.set_log_end(LogEnd {
         log: end.number,

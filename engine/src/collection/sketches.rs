@@ -211,8 +211,9 @@ mod tests {
         payload::Payload,
         point::Record,
         pool::Pools,
-        query::{Query, nearest},
+        query::{Query, search},
         schema::{Metric, Schema},
+        texts::Analyzers,
         vfs::MemoryVfs,
         view::Stored,
     };
@@ -254,8 +255,10 @@ mod tests {
     }
 
     fn ids(view: &View, query: Query) -> Vec<PointId> {
-        let query = query.checked(view.shape(), &Limits::default()).unwrap();
-        let hits = nearest(view, &query, &Cancel::default()).unwrap();
+        let query = query
+            .checked(view.shape(), &Limits::default(), &Arc::default())
+            .unwrap();
+        let hits = search(view, &query, &Cancel::default()).unwrap();
         hits.into_iter().map(|hit| hit.id).collect()
     }
 
@@ -316,7 +319,14 @@ mod tests {
 
             let vfs = MemoryVfs::new();
             let parts = [part];
-            let built = build(&vfs, 1, &shape, &parts, &Cancel::default());
+            let built = build(
+                &vfs,
+                1,
+                &shape,
+                &parts,
+                &Analyzers::default(),
+                &Cancel::default(),
+            );
             let built = built.unwrap().unwrap();
             carry_over(&built, &parts, &shape, &Cancel::default()).unwrap();
             assert!(built.segment.indexes.sketch(0).is_some());
@@ -337,7 +347,14 @@ mod tests {
         let shape = Arc::new(Shape::new(schema));
         let parts = [Part::Memory(memtable(&shape, 0..2_000).view(SeqNo(1)))];
         let vfs = MemoryVfs::new();
-        let built = build(&vfs, 1, &shape, &parts, &Cancel::default());
+        let built = build(
+            &vfs,
+            1,
+            &shape,
+            &parts,
+            &Analyzers::default(),
+            &Cancel::default(),
+        );
         let built = built.unwrap().unwrap();
         carry_over(&built, &parts, &shape, &Cancel::default()).unwrap();
         let indexes = &built.segment.indexes;

@@ -9,6 +9,7 @@ use crate::{
     manifest::{LogEnd, SnapshotRecord},
     schema::quoted,
     shape::Shape,
+    texts::Analyzers,
     view::View,
 };
 use std::{
@@ -23,6 +24,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct State {
     clock: Arc<Clock>,
+    /// What takes texts apart.
+    analyzers: Arc<Analyzers>,
     names: RwLock<Names>,
     closed: AtomicBool,
     poison: OnceLock<Error>,
@@ -81,13 +84,14 @@ pub(crate) struct CollectionState {
 }
 
 impl State {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self::by(Arc::new(clock))
+    pub(super) fn new(clock: Clock, analyzers: Arc<Analyzers>) -> Self {
+        Self::by(Arc::new(clock), analyzers)
     }
 
-    fn by(clock: Arc<Clock>) -> Self {
+    fn by(clock: Arc<Clock>, analyzers: Arc<Analyzers>) -> Self {
         Self {
             clock,
+            analyzers,
             names: RwLock::default(),
             closed: AtomicBool::new(false),
             poison: OnceLock::new(),
@@ -99,8 +103,11 @@ impl State {
 
     /// Another without collections, by the same clock.
     pub(super) fn twin(&self) -> Self {
-        let clock = Arc::clone(&self.clock);
-        Self::by(clock)
+        Self::by(Arc::clone(&self.clock), Arc::clone(&self.analyzers))
+    }
+
+    pub(super) fn analyzers(&self) -> &Arc<Analyzers> {
+        &self.analyzers
     }
 
     pub(super) fn clock(&self) -> Arc<Clock> {

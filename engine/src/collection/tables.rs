@@ -21,6 +21,7 @@ use crate::{
     point::Record,
     schema::quoted,
     shape::Shape,
+    texts::Analyzers,
     vector::check_len,
     view::{OpenSegment, Part, Stored, View},
     wal::Change,
@@ -88,6 +89,12 @@ impl Tables {
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Table> {
         self.open.values()
+    }
+
+    /// Refuses schemas with a text that nothing takes apart.
+    pub(super) fn check_texts(&self, analyzers: &Analyzers) -> Result<()> {
+        self.all()
+            .try_for_each(|table| analyzers.check(&table.shape.schema))
     }
 
     /// Refuses from now on what would need a damaged segment. Until then, and without it, what

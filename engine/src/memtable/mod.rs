@@ -13,6 +13,7 @@ use crate::{
     point::Record,
     schema::Vector,
     shape::Shape,
+    texts::GrownTexts,
     vector::{OwnedValues, Sketch, Values, scale, sketch_bytes},
 };
 use std::{
@@ -37,6 +38,7 @@ pub(crate) struct Memtable {
     shape: Arc<Shape>,
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
+    texts: Arc<GrownTexts>,
     rows: u32,
     live: u64,
     bytes: usize,
@@ -48,6 +50,7 @@ pub(crate) struct Memtable {
 pub(crate) struct Rows {
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
+    texts: Arc<GrownTexts>,
     rows: u32,
     seq: SeqNo,
     now: Expiry,
@@ -98,6 +101,7 @@ impl Memtable {
             shape,
             blocks: Arc::default(),
             index: Arc::default(),
+            texts: Arc::default(),
             rows: 0,
             live: 0,
             bytes: 0,
@@ -114,7 +118,7 @@ impl Memtable {
 
     /// About how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.texts.bytes()
     }
 
     /// When the first of its rows expires.
@@ -210,6 +214,7 @@ impl Memtable {
         Rows {
             blocks: Arc::clone(&self.blocks),
             index: Arc::clone(&self.index),
+            texts: Arc::clone(&self.texts),
             rows: self.rows,
             seq,
             now: Expiry::BEGINNING,
@@ -243,6 +248,16 @@ impl Rows {
             return None;
         }
         cell(&self.blocks, row).filter(|row| self.is_live(row))
+    }
+
+    /// The payload of a row, live or not; none if there is no such row.
+    pub(crate) fn any_payload(&self, row: u32) -> Option<&Payload> {
+        cell(&self.blocks, row).map(|row| &row.payload)
+    }
+
+    /// The indexes over the texts of its rows.
+    pub(crate) fn texts(&self) -> &GrownTexts {
+        &self.texts
     }
 
     /// The vector of this number of a row.

@@ -5,27 +5,26 @@
 //! by their vectors, as it is for every other row. It asks its [`Cancel`] every few microseconds.
 
 use super::{
-    Effort, Filter, Hit,
+    Effort, Filter,
     bound::Bound,
+    found::Found,
     lists::{self, nearest_lists},
     plan::{Facts, Plan, patience, plan, plan_lists},
-    scan::vectors,
 };
 use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
-    payload::Payload,
     schema::Metric,
     top_k::TopK,
     vector::{Glancer, Index, MaxSim, Pick, Seen, Values, Wanted, scale, score},
-    view::{Part, Payloads, Stored, View},
+    view::{Part, Stored, View},
 };
 use std::ops::Range;
 
-/// A [`Query`](super::Query) that was checked against a schema.
+/// A question for the nearest, checked against a schema.
 #[derive(Clone, Debug)]
-pub(crate) struct Nearest {
+pub(super) struct Nearest {
     /// The number of the vector.
     pub(super) vector: u32,
     pub(super) metric: Metric,
@@ -39,15 +38,6 @@ pub(crate) struct Nearest {
     /// not said.
     pub(super) oversampled: Option<usize>,
     pub(super) effort: Effort,
-    pub(super) with_payload: bool,
-    pub(super) with_vectors: bool,
-}
-
-impl Nearest {
-    /// The number of the vector that it is compared with.
-    pub(crate) fn vector(&self) -> u32 {
-        self.vector
-    }
 }
 
 /// So many of the rows near to a query tell whether its filter is about something else. The less of
@@ -65,8 +55,8 @@ const ENOUGH: usize = 1 << 14;
 /// With a higher recall no matches are left out that may be among the nearest.
 const USUAL_RECALL: f32 = 0.98;
 
-/// The hits of a query, the best first.
-pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Hit>> {
+/// What is nearest, the best first.
+pub(super) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Found>> {
     let parts = view.parts()?;
     let mut search = Search {
         query,
@@ -82,27 +72,7 @@ pub(crate) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
     for (number, part) in parts.iter().enumerate() {
         search.part(number, part)?;
     }
-    let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
-    let hit = |(score, (id, number, row)): (f32, (PointId, usize, u32))| {
-        let part: &Part = &parts[number];
-        let (vectors, multi_vectors) = if query.with_vectors {
-            vectors(part, view.shape(), row)?
-        } else {
-            Default::default()
-        };
-        Ok(Hit {
-            id,
-            score,
-            payload: if query.with_payload {
-                payloads[number].get(row)?
-            } else {
-                Payload::default()
-            },
-            vectors,
-            multi_vectors,
-        })
-    };
-    search.best.into_sorted().map(hit).collect()
+    Ok(search.best.into_sorted().map(Found::from).collect())
 }
 
 struct Search<'a> {

@@ -14,11 +14,13 @@
 //! | 11 | column | of a declared field, see `fields/format.rs` |
 //! | 12 | half vector | in place of 5: IEEE 754 binary16 by row, of the rows that have it |
 //! | 13 | vector starts | of rows that have lists of vectors: u64 for each, the place of its first one in 5 or 12, and one more |
+//! | 14 to 17 | text dictionary, postings, positions, lengths | the index over a text, see `text/` |
 //!
-//! The number of a section is that of its vector, of a column its place in the directory, or else
+//! The number of a section is that of its vector or text, of a column its place in the directory, or else
 //! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
 //! u32, count u32; then a count u32 and each field that has a column: its name with its length u32
-//! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean.
+//! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean; then, if there are
+//! indexes over texts, a count u32 and the number u32 of each text, ascending.
 
 use crate::{
     codec::{DecodeError, Decoded, Decoder, header::FileKind, put_bytes, put_u32},
@@ -57,12 +59,17 @@ pub(super) enum Kind {
     Column = 11,
     HalfVector = 12,
     VectorStarts = 13,
+    TextDictionary = 14,
+    TextPostings = 15,
+    TextPositions = 16,
+    TextLengths = 17,
 }
 
 impl SectionKind for Kind {
     const FILE: FileKind = FileKind::Segment;
-    /// Of ids, payloads and expiries seven, four for each vector, and one for each field.
-    const MAX_SECTIONS: usize = 7 + 4 * Schema::MAX_VECTORS + Schema::MAX_FIELDS;
+    /// Of ids, payloads and expiries seven, four for each vector and text, and one for each field.
+    const MAX_SECTIONS: usize =
+        7 + 4 * (Schema::MAX_VECTORS + Schema::MAX_TEXTS) + Schema::MAX_FIELDS;
     const ALL: &'static [Self] = &[
         Self::IdNumbers,
         Self::IdOffsets,
@@ -77,6 +84,10 @@ impl SectionKind for Kind {
         Self::Column,
         Self::HalfVector,
         Self::VectorStarts,
+        Self::TextDictionary,
+        Self::TextPostings,
+        Self::TextPositions,
+        Self::TextLengths,
     ];
 
     fn code(self) -> u32 {
@@ -106,6 +117,8 @@ pub(super) struct Contents {
     pub(super) vectors: Vec<VectorEntry>,
     /// By the numbers of their sections.
     pub(super) columns: Vec<ColumnEntry>,
+    /// The numbers of texts that have an index.
+    pub(super) texts: Vec<u32>,
 }
 
 impl Contents {
@@ -122,6 +135,10 @@ impl Contents {
             put_bytes(&mut out, column.name.as_bytes());
             put_u32(&mut out, code_of(column.field));
         }
+        if !self.texts.is_empty() {
+            put_u32(&mut out, self.texts.len() as u32);
+            self.texts.iter().for_each(|text| put_u32(&mut out, *text));
+        }
         out
     }
 
@@ -131,6 +148,7 @@ impl Contents {
         let contents = Self {
             vectors: decode_vectors(&mut decoder, rows)?,
             columns: decode_columns(&mut decoder)?,
+            texts: decode_texts(&mut decoder)?,
         };
         if !decoder.is_empty() {
             return Err(DecodeError("the directory says more than it can"));
@@ -180,6 +198,19 @@ fn decode_columns(decoder: &mut Decoder<'_>) -> Decoded<Vec<ColumnEntry>> {
         columns.push(ColumnEntry { name, field });
     }
     Ok(columns)
+}
+
+/// None is also what was written before there were texts.
+fn decode_texts(decoder: &mut Decoder<'_>) -> Decoded<Vec<u32>> {
+    if decoder.is_empty() {
+        return Ok(Vec::new());
+    }
+    let count = decoder.count(size_of::<u32>())?;
+    let texts: Vec<u32> = (0..count).map(|_| decoder.u32()).collect::<Decoded<_>>()?;
+    if count == 0 || count > Schema::MAX_TEXTS || !texts.is_sorted_by(|a, b| a < b) {
+        return Err(DecodeError("the directory lists texts that cannot be"));
+    }
+    Ok(texts)
 }
 
 const FIELDS: [Field; 4] = [Field::Keyword, Field::Integer, Field::Float, Field::Bool];

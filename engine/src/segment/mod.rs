@@ -12,6 +12,7 @@ mod ids;
 mod lists;
 mod missed;
 mod payloads;
+mod texts;
 mod reader;
 mod tombstones;
 mod vectors;

@@ -9,6 +9,7 @@ use super::{
     format::{Contents, Kind, Sections},
     ids::Ids,
     payloads::{PayloadReader, Payloads},
+    texts::{StoredText, TextSections},
     vectors::Vectors,
     writer::VectorShape,
 };
@@ -21,6 +22,7 @@ use crate::{
     expiry::Expiry,
     fields::Column,
     id::PointId,
+    text::Stored,
     vector::Values,
     vfs::Vfs,
 };
@@ -34,6 +36,7 @@ pub(crate) struct Segment {
     vectors: Box<[Vectors]>,
     payloads: Payloads,
     columns: Box<[StoredColumn]>,
+    texts: Box<[StoredText]>,
     /// Absent if no row expires.
     expiries: Option<SectionId>,
 }
@@ -54,6 +57,11 @@ impl Segment {
             columns: columns
                 .zip(0..)
                 .map(|(entry, number)| StoredColumn::open(&sections, number, entry))
+                .collect::<Result<_>>()?,
+            texts: contents
+                .texts
+                .iter()
+                .map(|number| StoredText::open(&sections, *number))
                 .collect::<Result<_>>()?,
             expiries: open_expiries(&sections)?,
             sections,
@@ -150,6 +158,12 @@ impl Segment {
         column.transpose()
     }
 
+    /// The index over the text `number`, if it was in the schema when the segment was written.
+    pub(crate) fn text(&self, number: u32) -> Result<Option<Stored<TextSections<'_>>>> {
+        let text = self.texts.iter().find(|text| text.number() == number);
+        text.map(|text| text.get(&self.sections)).transpose()
+    }
+
     /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
     /// what is free of such, what contradicts the rest.
     pub(crate) fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
@@ -169,6 +183,9 @@ impl Segment {
         for column in &self.columns {
             cancel.check()?;
             flaws.extend(column.verify(&self.sections).err());
+        }
+        for text in &self.texts {
+            flaws.extend(text.verify(&self.sections, cancel).err());
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)

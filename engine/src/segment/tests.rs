@@ -13,6 +13,7 @@ use crate::{
     id::PointId,
     payload::Payload,
     schema::{Datatype, Field},
+    text,
     vector::{OwnedValues, Values},
     vfs::{MemoryVfs, Vfs},
 };
@@ -100,13 +101,31 @@ impl Source for Model {
         serde_json::to_writer(out, payload).unwrap();
         Ok(())
     }
+
+    fn text(&mut self, number: u32) -> Result<Option<text::Bytes>> {
+        let mut builder = text::Builder::new(true);
+        for (row, point) in (0..).zip(&self.0) {
+            let json = serde_json::to_string(&point.payload.to_value()).unwrap();
+            let words = json.split(|c: char| !c.is_alphanumeric());
+            let words = words
+                .filter(|word| (1..=255).contains(&word.len()))
+                .zip(0..);
+            builder.add(row, words).unwrap();
+        }
+        assert_eq!(number, TEXT);
+        Ok(Some(builder.finish(self.rows(), &Cancel::default())?))
+    }
 }
+
+/// The number of the text that all payloads are.
+const TEXT: u32 = 900;
 
 fn write_to(vfs: &MemoryVfs, source: &mut Model, cancel: &Cancel) -> Result<SegmentMeta> {
     let fields = FIELDS.map(|(name, field)| (name.to_owned(), field));
     let layout = Layout {
         vectors: &SHAPES,
         fields: &BTreeMap::from(fields),
+        texts: &[TEXT],
     };
     write(vfs, NAME, layout, source, cancel)
 }

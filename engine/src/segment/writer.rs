@@ -2,7 +2,7 @@
 //!
 //! A source is asked for the same rows once for each section, so that what is held meanwhile is
 //! what ids need (about 11 to 31 bytes for each row), then what columns need (8 bytes for each row
-//! and field, and their different values), and some buffers, whatever the size of vectors and
+//! and field, and their different values), then one text's index at a time, and some buffers, whatever the size of vectors and
 //! payloads. The directory is the caller's to sync.
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     format::{Contents, Kind, MAX_ROWS, Output},
     ids::write_ids,
     payloads::write_payloads,
+    texts::write_text,
     vectors::write_vector,
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     id::PointId,
     payload::Payload,
     schema::{Datatype, Field},
+    text,
     vector::Values,
     vfs::Vfs,
 };
@@ -39,6 +41,8 @@ pub(crate) trait Source {
     fn payload(&mut self, row: u32) -> Result<Payload>;
     /// Adds the payload of a row to `out`, as a JSON object.
     fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()>;
+    /// The index over the text `number` of all rows; none if it is to be made later.
+    fn text(&mut self, number: u32) -> Result<Option<text::Bytes>>;
 }
 
 /// What rows may have, and what is written of them beside their payloads.
@@ -47,6 +51,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) vectors: &'a [VectorShape],
     /// The fields that get a column.
     pub(crate) fields: &'a BTreeMap<String, Field>,
+    /// The numbers of texts that get an index, ascending.
+    pub(crate) texts: &'a [u32],
 }
 
 /// A vector that rows may have.
@@ -116,7 +122,18 @@ fn write_sections(
     write_payloads(&mut output, source)?;
     let first_expiry = write_expiries(&mut output, source)?;
     let columns = write_columns(&mut output, layout.fields, source)?;
-    let contents = Contents { vectors, columns };
+    let mut texts = Vec::new();
+    for number in layout.texts {
+        if let Some(bytes) = source.text(*number)? {
+            write_text(&mut output, *number, &bytes)?;
+            texts.push(*number);
+        }
+    }
+    let contents = Contents {
+        vectors,
+        columns,
+        texts,
+    };
     let bytes = output.finish(source.rows(), contents.encode())?;
     Ok((bytes, first_expiry))
 }

@@ -3,6 +3,7 @@
 //! After each refusal the log is as long as before, the directory holds what it held, and the
 //! database works.
 
+mod fusing;
 mod names;
 mod opening;
 mod reading;
@@ -80,8 +81,10 @@ fn options() -> Options {
             payload_bytes: 64 << 10,
             hits: 100,
             queries: 20,
+            prefetches: 5,
             ef: 200,
             filter_conditions: 16,
+            text_clauses: 16,
         },
         ..Options::default()
     }

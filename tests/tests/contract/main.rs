@@ -9,6 +9,7 @@ mod hung_disk;
 mod life;
 mod points;
 mod pools;
+mod rerank;
 mod search;
 
 use amphora::{BoxFuture, Error, ErrorKind, Field, Metric, Point, Result, Schema, Vector};
@@ -26,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A scenario gets a way to run its operations and a directory that does not exist yet.
 type Scenario = fn(Way, PathBuf) -> BoxFuture<'static, ()>;
 
-const SCENARIOS: [(&str, Scenario); 14] = [
+const SCENARIOS: [(&str, Scenario); 15] = [
     ("collections come and go", |way, path| {
         Box::pin(life::collections(way, path))
     }),
@@ -48,6 +49,9 @@ const SCENARIOS: [(&str, Scenario); 14] = [
     }),
     ("search by every metric", |way, path| {
         Box::pin(search::every_metric(way, path))
+    }),
+    ("a search whose hits the caller ranks", |way, path| {
+        Box::pin(rerank::ranked_by_the_caller(way, path))
     }),
     ("a job that is slow or cancelled", |way, _| {
         Box::pin(pools::slow_or_cancelled(way))

@@ -1,7 +1,7 @@
 //! Reads that are dropped, pages of feeds and jobs of the pools among them.
 
 use super::{every_poll, tiny_pools, unharmed};
-use amphora::{Database, Lane, Pools, Query, Result, field};
+use amphora::{Database, Fusion, Lane, Pools, Query, Result, field};
 use futures::StreamExt;
 
 pub(crate) async fn check(db: &Database) {
@@ -18,6 +18,22 @@ pub(crate) async fn check(db: &Database) {
     every_poll(|_| docs.search(query()), unharmed).await;
     let many = || (0..40).map(|_| query());
     every_poll(|_| docs.search_many(many()), unharmed).await;
+    let fused = || {
+        Query::fuse(Fusion::rrf())
+            .prefetch(query())
+            .prefetch(query())
+            .mmr(0.5)
+    };
+    every_poll(|_| docs.search(fused()), unharmed).await;
+    let inner = docs.clone();
+    let reranked = move |_| {
+        let docs = inner.clone();
+        docs.clone().search_reranked(fused(), async move |hits| {
+            docs.count().await?;
+            Ok(hits)
+        })
+    };
+    every_poll(reranked, unharmed).await;
     // A feed is dropped between its pages too.
     every_poll(|_| docs.scroll().into_future(), first).await;
     every_poll(|_| docs.scroll_matching(filter()).collect::<Vec<_>>(), all).await;

@@ -364,12 +364,13 @@ impl Upkeep {
             let sealed = Arc::clone(sealed);
             let (inputs, vfs) = (Arc::clone(&sealed), Arc::clone(&self.vfs));
             let next_file = Arc::clone(&self.next_file);
+            let analyzers = Arc::clone(self.state.analyzers());
             let job = self.job(self.lanes.io.clone(), move |cancel| {
                 let mut built = Vec::with_capacity(inputs.parts.len());
                 for (collection, shape, part) in &inputs.parts {
                     let file = next_file.fetch_add(1, Ordering::Relaxed);
                     let parts = std::slice::from_ref(part);
-                    let segment = build(&*vfs, file, shape, parts, cancel)?;
+                    let segment = build(&*vfs, file, shape, parts, &analyzers, cancel)?;
                     if let Some(segment) = &segment {
                         sketches::carry_over(segment, parts, shape, cancel)?;
                     }
@@ -424,10 +425,10 @@ impl Upkeep {
             .collect();
         let (shape, vfs) = (Arc::clone(&table.shape), Arc::clone(&self.vfs));
         let (next_file, wish) = (Arc::clone(&self.next_file), self.wish);
-        let gauge = Arc::clone(&self.gauge);
+        let (gauge, analyzers) = (Arc::clone(&self.gauge), Arc::clone(self.state.analyzers()));
         let job = self.job(self.lanes.update.clone(), move |cancel| {
             let next_file = || next_file.fetch_add(1, Ordering::Relaxed);
-            let mut built = build(&*vfs, next_file(), &shape, &parts, cancel)?;
+            let mut built = build(&*vfs, next_file(), &shape, &parts, &analyzers, cancel)?;
             if let Some(built) = &mut built {
                 let wanting = (&*shape, wish);
                 index::renew(&*vfs, built, &parts, wanting, next_file, &gauge, cancel)?;

@@ -139,8 +139,9 @@ impl Upkeep {
         }
         let (manifest, vfs) = (manifest.clone(), Arc::clone(&self.vfs));
         let next_file = Arc::clone(&self.next_file);
+        let analyzers = Arc::clone(self.state.analyzers());
         let job = self.job(self.lanes.io.clone(), move |cancel| {
-            load(&*vfs, &manifest, &next_file, cancel)
+            load(&*vfs, &manifest, &next_file, &analyzers, cancel)
         });
         self.restore = Restore::Loading(job);
     }

@@ -6,7 +6,8 @@ use super::{
     step::{Alteration, Expected, Ranked, Ranking},
 };
 use amphora::{
-    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, Schema, Vector,
+    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, QueryKind, Schema,
+    Vector,
 };
 use amphora_tests::{nearest, stored::stored};
 use serde_json::{Map, Value};
@@ -291,20 +292,29 @@ impl Collection {
     }
 
     pub(crate) fn search(&self, query: &Query) -> Expected {
-        let Some(vector) = self.schema.vectors.get(&query.vector) else {
-            return Expected::Refused(ErrorKind::InvalidInput);
+        let refused = Expected::Refused(ErrorKind::InvalidInput);
+        let (QueryKind::Nearest { vector: name, .. }
+        | QueryKind::NearestMulti { vector: name, .. }) = &query.kind
+        else {
+            panic!("the model does not know {query:?}");
+        };
+        let Some(vector) = self.schema.vectors.get(name) else {
+            return refused;
         };
         let is_wrong = |values: &Vec<f32>| {
             let zero = values.iter().all(|x| *x == 0.0);
             values.len() != vector.dimensions as usize || vector.metric == Metric::Cosine && zero
         };
-        let lists = &query.multi_values;
-        let all_right = match vector.multi {
-            true => query.values.is_empty() && !lists.is_empty() && !lists.iter().any(is_wrong),
-            false => lists.is_empty() && !is_wrong(&query.values),
+        let all_right = match &query.kind {
+            QueryKind::NearestMulti { values, .. } => {
+                vector.multi && !values.is_empty() && !values.iter().any(is_wrong)
+            }
+            QueryKind::Nearest { values, .. } => !vector.multi && !is_wrong(values),
+            _ => false,
         };
-        if !all_right || !(1..=10_000).contains(&query.limit) {
-            return Expected::Refused(ErrorKind::InvalidInput);
+        let limit = nearest::limit_of(query);
+        if !all_right || !(1..=10_000).contains(&limit) {
+            return refused;
         }
         let matching = self.matching(query.filter.as_ref());
         let mut all: Vec<Ranked> = matching
@@ -323,8 +333,8 @@ impl Collection {
         });
         Expected::Hits(Ranking {
             all,
-            limit: query.limit,
-            is_exact: vector.multi || query.effort == Effort::Exact,
+            limit,
+            is_exact: vector.multi || query.effort == Some(Effort::Exact),
             with_payload: query.with_payload,
             with_vectors: query.with_vectors,
         })
@@ -333,12 +343,23 @@ impl Collection {
 
 /// The score of a point that has the vector, and how far it may be off.
 fn score(vector: &Vector, query: &Query, point: &Point) -> Option<(f64, f64)> {
-    if vector.multi {
-        let mut lists = point.multi_vectors.iter();
-        let (_, list) = lists.find(|(name, _)| *name == query.vector)?;
-        return Some(nearest::max_sim(vector.metric, &query.multi_values, list));
+    match &query.kind {
+        QueryKind::NearestMulti {
+            vector: name,
+            values,
+        } => {
+            let mut lists = point.multi_vectors.iter();
+            let (_, list) = lists.find(|(known, _)| known == name)?;
+            Some(nearest::max_sim(vector.metric, values, list))
+        }
+        QueryKind::Nearest {
+            vector: name,
+            values,
+        } => {
+            let mut vectors = point.vectors.iter();
+            let (_, own) = vectors.find(|(known, _)| known == name)?;
+            Some(nearest::score(vector.metric, values, own))
+        }
+        _ => None,
     }
-    let mut vectors = point.vectors.iter();
-    let (_, values) = vectors.find(|(name, _)| *name == query.vector)?;
-    Some(nearest::score(vector.metric, &query.values, values))
 }

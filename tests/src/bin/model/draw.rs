@@ -443,7 +443,7 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
         .with_payload(random.below(2) == 0)
         .with_vectors(random.below(2) == 0);
     if random.below(100) == 0 {
-        query.limit = *pick(random, &[0, 600, 10_000, 10_001]);
+        query.limit = Some(*pick(random, &[0, 600, 10_000, 10_001]));
     }
     if random.below(2) == 0 {
         query = query.filter(filter(random, 3));
@@ -453,7 +453,7 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
         1 => query,
         // So few are wanted that small indexes are asked.
         _ => {
-            query.limit = query.limit.min(1 + random.below(3) as usize);
+            query.limit = query.limit.min(Some(1 + random.below(3) as usize));
             query.ef(1 + random.below(4) as usize)
         }
     }

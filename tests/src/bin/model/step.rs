@@ -17,6 +17,7 @@ pub(crate) const START: u64 = 1_000;
 
 /// One step of an episode. Collections are given by their place in [`NAMES`].
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time is looked at")]
 pub(crate) enum Step {
     Create(usize, Schema),
     Remove(usize),

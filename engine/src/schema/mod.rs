@@ -1,7 +1,16 @@
-//! What a collection holds: its vectors with their metrics, and the declared payload fields.
+//! What a collection holds: its vectors with their metrics, the declared payload fields, and which of
+//! them are searched as text.
 //!
 //! A schema is plain data, given when a collection is created and stored with it; checking a
 //! point against it is the write's work, not the schema's.
+
+mod language;
+mod text;
+mod tokenizer;
+
+pub use language::Language;
+pub use text::{StopWords, Text, Tokenization};
+pub use tokenizer::{Tokenizer, Tokenizers};
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -26,6 +35,10 @@ pub struct Schema {
     /// The payload fields whose type is declared; a payload may hold others too.
     #[serde(default)]
     pub fields: BTreeMap<String, Field>,
+    /// The payload fields that are searched as text. One may be declared above, too: as a keyword
+    /// for filters, say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub texts: BTreeMap<String, Text>,
 }
 
 /// A vector of a schema.
@@ -210,6 +223,8 @@ impl Schema {
     pub const MAX_VECTORS: usize = 64;
     /// The most fields that a schema can declare.
     pub const MAX_FIELDS: usize = 1_024;
+    /// The most fields that a schema can have searched as text.
+    pub const MAX_TEXTS: usize = 64;
 
     /// A schema without vectors or fields.
     #[must_use]
@@ -231,6 +246,26 @@ impl Schema {
         self
     }
 
+    /// Has the strings of the payload field `name` searched as text, or in another way. A value is a
+    /// string or an array of strings; others are refused on writing, but for null.
+    ///
+    /// The name is a key, or the keys from the outermost inwards joined by dots, `author.name`, as in
+    /// [`field`](crate::field()).
+    ///
+    /// ```
+    /// use amphora::{Field, Schema, Text};
+    ///
+    /// let schema = Schema::new()
+    ///     .text("author", Text::plain())
+    ///     .field("author", Field::Keyword);
+    /// assert_eq!(schema.texts["author"], Text::plain());
+    /// ```
+    #[must_use]
+    pub fn text(mut self, name: impl Into<String>, text: Text) -> Self {
+        self.texts.insert(name.into(), text);
+        self
+    }
+
     /// Whether a collection can be created with this schema.
     ///
     /// # Errors
@@ -238,6 +273,7 @@ impl Schema {
     pub fn check(&self) -> Result<()> {
         check_count("vectors", self.vectors.len(), Self::MAX_VECTORS)?;
         check_count("fields", self.fields.len(), Self::MAX_FIELDS)?;
+        check_count("texts", self.texts.len(), Self::MAX_TEXTS)?;
         for (name, vector) in &self.vectors {
             check_name("vector", name)?;
             vector.hnsw.check(name)?;
@@ -255,6 +291,10 @@ impl Schema {
                 )));
             }
         }
+        for (name, text) in &self.texts {
+            check_name("text", name)?;
+            text.check(name)?;
+        }
         self.fields
             .keys()
             .try_for_each(|name| check_name("field", name))
@@ -269,18 +309,16 @@ impl Schema {
             .find(|((known, _), _)| *known == name);
         found
             .map(|((_, vector), place)| (place, vector))
-            .ok_or_else(|| {
-                let known: Vec<_> = self.vectors.keys().map(|name| quoted(name)).collect();
-                Error::invalid(format!(
-                    "there is no vector {}; the schema has {}",
-                    quoted(name),
-                    if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
-                    }
-                ))
-            })
+            .ok_or_else(|| unknown("vector", name, self.vectors.keys()))
+    }
+
+    /// The text `name`, and its place among the schema's texts in the order of their names.
+    pub(crate) fn text_named(&self, name: &str) -> Result<(usize, &Text)> {
+        let mut texts = self.texts.iter().zip(0..);
+        texts
+            .find(|((known, _), _)| *known == name)
+            .map(|((_, text), place)| (place, text))
+            .ok_or_else(|| unknown("text", name, self.texts.keys()))
     }
 }
 
@@ -371,6 +409,19 @@ impl fmt::Display for Field {
     }
 }
 
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> Error {
+    let known: Vec<_> = known.map(|name| quoted(name)).collect();
+    Error::invalid(format!(
+        "there is no {what} {}; the schema has {}",
+        quoted(name),
+        if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        }
+    ))
+}
+
 /// What serde asks of a field that is left out.
 fn is_false(value: &bool) -> bool {
     !value
@@ -448,11 +499,21 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<Vector>(&json).unwrap(), halves);
         assert!(serde_json::from_str::<Schema>(r#"{"vectorz": {}}"#).is_err());
+        let with_text = schema.clone().text("body", Text::english());
+        let with_text = serde_json::to_string(&with_text).unwrap();
+        assert!(!json.contains("texts") && with_text.contains(r#""texts":{"body":{"#));
+        let read: Schema = serde_json::from_str(&with_text).unwrap();
+        assert_eq!(read, schema.text("body", Text::english()));
     }
 
     #[test]
     fn a_missing_vector_is_named_beside_the_known_ones() {
         let schema = Schema::new().vector("embedding", Vector::new(3, Metric::Dot));
+        assert!(schema.text_named("body").is_err());
+        let schema = schema
+            .text("body", Text::english())
+            .text("author", Text::plain());
+        assert_eq!(schema.text_named("body").unwrap(), (1, &Text::english()));
         let error = schema.vector_named("embeding").unwrap_err().to_string();
         assert!(
             error.ends_with("no vector \"embeding\"; the schema has \"embedding\""),

@@ -1,0 +1,415 @@
+//! What the user asked, checked against schema and limits before anything runs.
+//!
+//! Going down the tree, each query takes from those above it what it does not say itself, so that
+//! what runs ([`Checked`]) says everything in its place.
+
+use super::{
+    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, TextQuery,
+    nearest::Nearest,
+    text::{self, Searched},
+    words::Words,
+};
+use crate::{
+    analysis::Analyzer,
+    error::{Error, Result},
+    options::Limits,
+    schema::{Metric, Schema, Vector, quoted},
+    shape::Shape,
+    texts::Analyzers,
+    vector::{check_is_multi, check_multi, check_vector},
+};
+use std::{mem, sync::Arc};
+
+/// So many times as many hits as are wanted in the end are fused, and chosen from, unless it is said.
+const TIMES: usize = 10;
+
+/// A [`Query`] that may run.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    pub(super) node: Node,
+    pub(super) with_payload: bool,
+    pub(super) with_vectors: bool,
+    pub(super) shown: Vec<Shown>,
+    pub(super) with_scores: bool,
+}
+
+/// A text that hits show a part of.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) number: u32,
+    pub(super) analyzer: Analyzer,
+    /// The most characters of the part.
+    pub(super) characters: usize,
+}
+
+/// One query of a tree. What it asks is found first; the rest is left out and chosen from that.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) ask: Ask,
+    pub(super) score_threshold: Option<f32>,
+    pub(super) diversity: Option<Diversity>,
+    pub(super) limit: usize,
+    pub(super) offset: usize,
+}
+
+/// What is asked. A kind of question that is not made of others is one more variant here, one more arm
+/// in [`Node::checked`] and one in `search`.
+#[derive(Clone, Debug)]
+pub(super) enum Ask {
+    Nearest(Nearest),
+    Text(Words),
+    /// The prefetches, and so many of the best by all of them.
+    Fuse(Fusion, Vec<Node>, usize),
+}
+
+/// An [`Mmr`] in the terms of a schema.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Diversity {
+    pub(super) lambda: f32,
+    /// The number of the vector by which hits are alike.
+    pub(super) vector: u32,
+    pub(super) metric: Metric,
+}
+
+/// What holds for a query by those above it.
+#[derive(Clone)]
+struct Above {
+    /// How many queries there are above.
+    depth: usize,
+    filter: Option<Filter>,
+    effort: Option<Effort>,
+    oversampling: Option<f32>,
+    bm25: Option<Bm25>,
+    limit: usize,
+}
+
+/// What holds for all queries of a tree.
+struct Terms<'a> {
+    shape: &'a Shape,
+    limits: &'a Limits,
+    analyzers: &'a Arc<Analyzers>,
+    /// How many prefetches there may be yet.
+    prefetches: usize,
+}
+
+impl Query {
+    /// The query in the terms of `shape`, if it may run.
+    pub(crate) fn checked(
+        mut self,
+        shape: &Shape,
+        limits: &Limits,
+        analyzers: &Arc<Analyzers>,
+    ) -> Result<Checked> {
+        let mut terms = Terms {
+            shape,
+            limits,
+            analyzers,
+            prefetches: limits.prefetches,
+        };
+        let above = Above {
+            depth: 0,
+            filter: None,
+            effort: None,
+            oversampling: None,
+            bm25: None,
+            limit: Self::DEFAULT_LIMIT,
+        };
+        Ok(Checked {
+            node: terms.node(&mut self, above)?,
+            with_payload: self.with_payload,
+            with_vectors: self.with_vectors,
+            shown: terms.shown(&self.highlights)?,
+            with_scores: self.with_scores,
+        })
+    }
+}
+
+impl Checked {
+    /// Visits the numbers of the vectors that are searched for the nearest.
+    pub(crate) fn each_vector(&self, mut visit: impl FnMut(u32)) {
+        let (mut next, mut open) = (Some(&self.node), Vec::new());
+        while let Some(node) = next {
+            match &node.ask {
+                Ask::Nearest(nearest) => visit(nearest.vector),
+                Ask::Text(_) => {}
+                Ask::Fuse(_, prefetches, _) => open.extend(prefetches),
+            }
+            next = open.pop();
+        }
+    }
+}
+
+impl Terms<'_> {
+    fn node(&mut self, query: &mut Query, above: Above) -> Result<Node> {
+        let limits = self.limits;
+        let limit = query.limit.unwrap_or(above.limit);
+        if !(1..=limits.hits).contains(&limit) {
+            return Err(Error::invalid(format!(
+                "the limit of a query is {limit}; expected 1 to {}",
+                limits.hits
+            )));
+        }
+        let offset = query.offset;
+        let wanted = limit.saturating_add(offset);
+        if wanted > limits.hits {
+            return Err(Error::invalid(format!(
+                "the offset of a query is {offset} at a limit of {limit}; expected {} together at most",
+                limits.hits
+            )));
+        }
+        if let Some(least) = query.score_threshold
+            && !least.is_finite()
+        {
+            return Err(Error::invalid(format!(
+                "the score threshold of a query is {least}; expected a finite number"
+            )));
+        }
+        let candidates = match &query.mmr {
+            Some(mmr) => candidates(mmr, wanted, limits)?,
+            None => wanted,
+        };
+        let filter = query.filter.take();
+        let filter = filter.map(|filter| filter.checked(limits)).transpose()?;
+        let within = Above {
+            depth: above.depth + 1,
+            filter: match (above.filter, filter) {
+                (Some(above), Some(own)) => Some(above & own),
+                (above, own) => above.or(own),
+            },
+            effort: match query.effort {
+                Some(effort) => Some(effort.checked(limits)?),
+                None => above.effort,
+            },
+            oversampling: query.oversampling.or(above.oversampling),
+            bm25: query.bm25.or(above.bm25),
+            limit: match (query.limit, above.depth) {
+                (None, 1..) => above.limit,
+                _ => limit.saturating_mul(TIMES),
+            }
+            .max(candidates)
+            .min(limits.hits),
+        };
+        let diversity = match &query.mmr {
+            Some(mmr) => Some(self.diversity(mmr, query)?),
+            None => None,
+        };
+        Ok(Node {
+            ask: self.ask(query, within, candidates)?,
+            score_threshold: query.score_threshold,
+            diversity,
+            limit,
+            offset,
+        })
+    }
+
+    /// What is asked, for so many hits.
+    fn ask(&mut self, query: &mut Query, within: Above, wanted: usize) -> Result<Ask> {
+        let prefetches = mem::take(&mut query.prefetches);
+        if !matches!(query.kind, QueryKind::Fuse(_)) && !prefetches.is_empty() {
+            return Err(Error::invalid(format!(
+                "a query that does not fuse has {} prefetches; expected none",
+                prefetches.len()
+            )));
+        }
+        match &mut query.kind {
+            QueryKind::Nearest { vector, values } => {
+                let (number, spec) = self.shape.vector_named(vector)?;
+                check_is_multi(vector, spec, false)?;
+                check_vector(vector, spec, values)?;
+                let values = mem::take(values);
+                self.nearest((number, spec), values, within, wanted)
+            }
+            QueryKind::NearestMulti { vector, values } => {
+                let (number, spec) = self.shape.vector_named(vector)?;
+                let values = check_multi(vector, spec, values)?;
+                self.nearest((number, spec), values, within, wanted)
+            }
+            QueryKind::Text { texts, query } => {
+                let bm25 = within.bm25.unwrap_or_default();
+                bm25.check()?;
+                Ok(Ask::Text(Words {
+                    node: self.lowered(texts, query)?,
+                    bm25,
+                    filter: within.filter,
+                    limit: wanted,
+                    analyzers: Arc::clone(self.analyzers),
+                }))
+            }
+            QueryKind::Fuse(fusion) => {
+                let nodes = self.prefetches(prefetches, &within)?;
+                fusion.check(nodes.len())?;
+                Ok(Ask::Fuse(fusion.clone(), nodes, wanted))
+            }
+        }
+    }
+
+    /// The texts that hits show.
+    fn shown(&self, highlights: &[(String, usize)]) -> Result<Vec<Shown>> {
+        let most = Schema::MAX_TEXTS;
+        if highlights.len() > most {
+            return Err(Error::invalid(format!(
+                "a query highlights {} texts; expected at most {most}",
+                highlights.len()
+            )));
+        }
+        let shown = highlights.iter().map(|(name, characters)| {
+            if !(1..=Query::MAX_SNIPPET).contains(characters) {
+                return Err(Error::invalid(format!(
+                    "a snippet is to have {characters} characters; expected 1 to {}",
+                    Query::MAX_SNIPPET
+                )));
+            }
+            let (number, text) = self.shape.text_named(name)?;
+            Ok(Shown {
+                name: name.clone(),
+                number,
+                analyzer: self.analyzers.get(text)?,
+                characters: *characters,
+            })
+        });
+        shown.collect()
+    }
+
+    /// A text query in the terms of the schema's texts.
+    fn lowered(&self, default: &[(String, f32)], query: &TextQuery) -> Result<Option<text::Node>> {
+        let texts = self.shape.texts();
+        let analyzers = texts.map(|(_, _, text)| self.analyzers.get(text));
+        let analyzers = analyzers.collect::<Result<Vec<_>>>()?;
+        let texts = self.shape.texts().zip(&analyzers);
+        let texts = texts.map(|((name, number, text), analyzer)| Searched {
+            name,
+            number,
+            text,
+            analyzer,
+        });
+        let texts: Vec<_> = texts.collect();
+        text::lower(query, default, &texts, self.limits)
+    }
+
+    fn nearest(
+        &self,
+        (vector, spec): (u32, &Vector),
+        values: Vec<f32>,
+        within: Above,
+        limit: usize,
+    ) -> Result<Ask> {
+        let sampled = |times| sampled(times, limit, self.limits);
+        Ok(Ask::Nearest(Nearest {
+            vector,
+            metric: spec.metric,
+            list_of: spec.multi.then_some(spec.dimensions as usize),
+            values,
+            filter: within.filter,
+            limit,
+            oversampled: within.oversampling.map(sampled).transpose()?,
+            effort: within.effort.unwrap_or_default(),
+        }))
+    }
+
+    fn prefetches(&mut self, queries: Vec<Query>, within: &Above) -> Result<Vec<Node>> {
+        if queries.is_empty() {
+            return Err(Error::invalid(
+                "a query that fuses has no prefetches; expected at least one",
+            ));
+        }
+        if within.depth == Query::MAX_DEPTH {
+            return Err(Error::invalid(format!(
+                "a query is nested deeper than {} levels",
+                Query::MAX_DEPTH
+            )));
+        }
+        let Some(left) = self.prefetches.checked_sub(queries.len()) else {
+            return Err(Error::invalid(format!(
+                "a query has more than {} prefetches, those below prefetches counted",
+                self.limits.prefetches
+            )));
+        };
+        self.prefetches = left;
+        let nodes = queries.into_iter().enumerate().map(|(number, mut query)| {
+            let node = self.node(&mut query, within.clone());
+            node.map_err(|error| error.context(format_args!("prefetch {number}")))
+        });
+        nodes.collect()
+    }
+
+    fn diversity(&self, mmr: &Mmr, query: &Query) -> Result<Diversity> {
+        let Mmr { lambda, .. } = *mmr;
+        if !(0.0..=1.0).contains(&lambda) {
+            return Err(Error::invalid(format!(
+                "the lambda of an MMR is {lambda}; expected 0 to 1"
+            )));
+        }
+        let Some(name) = mmr.vector.as_deref().or_else(|| own_vector(query)) else {
+            return Err(Error::invalid(
+                "an MMR names no vector; expected one, since the query is not for the nearest to one",
+            ));
+        };
+        let (vector, spec) = self.shape.vector_named(name)?;
+        if spec.multi {
+            return Err(Error::invalid(format!(
+                "an MMR compares {}, which is a list of vectors; expected one vector",
+                quoted(name)
+            )));
+        }
+        Ok(Diversity {
+            lambda,
+            vector,
+            metric: spec.metric,
+        })
+    }
+}
+
+/// The vector that a query is about.
+fn own_vector(query: &Query) -> Option<&str> {
+    let mut open = vec![query];
+    while let Some(query) = open.pop() {
+        if let QueryKind::Nearest { vector, .. } = &query.kind {
+            return Some(vector);
+        }
+        open.extend(query.prefetches.iter().rev());
+    }
+    None
+}
+
+/// How many hits so many are chosen from.
+fn candidates(mmr: &Mmr, wanted: usize, limits: &Limits) -> Result<usize> {
+    let most = limits.hits;
+    let usual = wanted.saturating_mul(TIMES).min(most);
+    let candidates = mmr.candidates.unwrap_or(usual);
+    if (wanted..=most).contains(&candidates) {
+        return Ok(candidates);
+    }
+    Err(Error::invalid(format!(
+        "the candidates of an MMR are {candidates}; expected {wanted}, which are chosen, to {most}"
+    )))
+}
+
+/// How many points are compared by their vectors with this oversampling.
+fn sampled(times: f32, limit: usize, limits: &Limits) -> Result<usize> {
+    let sampled = limit as f32 * times;
+    if times >= 1.0 && sampled <= limits.ef as f32 {
+        return Ok(sampled.ceil() as usize);
+    }
+    Err(Error::invalid(format!(
+        "the oversampling of a query is {times} at a limit of {limit}; expected 1 or more, and at most \
+         {} points",
+        limits.ef
+    )))
+}
+
+impl Effort {
+    fn checked(self, limits: &Limits) -> Result<Self> {
+        match self {
+            Self::Recall(recall) if !(recall > 0.0 && recall <= 1.0) => Err(Error::invalid(
+                format!("the recall of a query is {recall}; expected more than 0 and at most 1"),
+            )),
+            Self::Recall(1.0) => Ok(Self::Exact),
+            Self::Ef(ef) if !(1..=limits.ef).contains(&ef) => Err(Error::invalid(format!(
+                "the ef of a query is {ef}; expected 1 to {}",
+                limits.ef
+            ))),
+            Self::Exact | Self::Recall(_) | Self::Ef(_) => Ok(self),
+        }
+    }
+}

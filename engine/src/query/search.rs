@@ -1,0 +1,172 @@
+//! A search, from the leaves of its tree to its hits: all of it over one view.
+//!
+//! A leaf finds rows and scores; what is above makes one list of several. Payloads and vectors are
+//! read for the hits that are left in the end, and for no others.
+
+use super::{
+    Hit, PrefetchScore,
+    check::{Ask, Checked, Diversity, Node},
+    found::Found,
+    fusion::fuse,
+    highlights::Highlighter,
+    mmr::Candidates,
+    nearest::nearest,
+    scan::vectors,
+    words::best,
+};
+use crate::{
+    cancel::Cancel,
+    error::Result,
+    payload::Payload,
+    view::{Part, Payloads, View},
+};
+use std::collections::HashMap;
+
+/// The hits of a query, the best first.
+pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Vec<Hit>> {
+    let parts = view.parts()?;
+    let mut search = Search {
+        view,
+        lists: query.with_scores.then(Vec::new),
+        cancel,
+    };
+    let found = search.node(&query.node)?;
+    let mut scores = match search.lists {
+        Some(lists) => scores(&found, &lists, cancel)?,
+        None => Vec::new(),
+    };
+    let mut highlighter = (!query.shown.is_empty()).then(|| Highlighter::new(query));
+    let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
+    let hit = |(place, found): (usize, Found)| {
+        let part = &parts[found.part];
+        let (vectors, multi_vectors) = if query.with_vectors {
+            vectors(part, view.shape(), found.row)?
+        } else {
+            Default::default()
+        };
+        let snippets = match &mut highlighter {
+            Some(highlighter) => {
+                cancel.check()?;
+                highlighter.snippets(&payloads[found.part].get(found.row)?)?
+            }
+            None => Vec::new(),
+        };
+        Ok(Hit {
+            id: found.id,
+            score: found.score,
+            payload: if query.with_payload {
+                payloads[found.part].get(found.row)?
+            } else {
+                Payload::default()
+            },
+            vectors,
+            multi_vectors,
+            snippets,
+            scores: scores
+                .get_mut(place)
+                .map(std::mem::take)
+                .unwrap_or_default(),
+        })
+    };
+    found.into_iter().enumerate().map(hit).collect()
+}
+
+/// What a prefetch has found: where it lies, and its score.
+type List = Vec<((usize, u32), f32)>;
+
+struct Search<'a> {
+    view: &'a View,
+    /// What each prefetch has found, each before those below it, if it is wanted.
+    lists: Option<Vec<List>>,
+    cancel: &'a Cancel,
+}
+
+impl Search<'_> {
+    fn node(&mut self, node: &Node) -> Result<Vec<Found>> {
+        let mut found = match &node.ask {
+            Ask::Nearest(query) => nearest(self.view, query, self.cancel)?,
+            Ask::Text(words) => best(self.view, words, self.cancel)?,
+            Ask::Fuse(fusion, prefetches, wanted) => {
+                let lists = prefetches.iter().enumerate().map(|(number, prefetch)| {
+                    let is_asked = fusion.weight(number) > 0.0;
+                    self.prefetch(prefetch, is_asked)
+                });
+                let lists = lists.collect::<Result<_>>()?;
+                fuse(fusion, lists, *wanted, self.cancel)?
+            }
+        };
+        if let Some(least) = node.score_threshold {
+            found.truncate(found.partition_point(|found| found.score >= least));
+        }
+        let wanted = node.limit + node.offset;
+        if let Some(diversity) = &node.diversity {
+            found = self.diverse(&found, *diversity, wanted)?;
+        }
+        found.drain(..node.offset.min(found.len()));
+        Ok(found)
+    }
+
+    /// What a prefetch finds; nothing if it does not count.
+    fn prefetch(&mut self, node: &Node, is_asked: bool) -> Result<Vec<Found>> {
+        let number = self.lists.as_ref().map(Vec::len);
+        if let Some(lists) = &mut self.lists {
+            let below = if is_asked { 1 } else { node.lists() };
+            lists.resize_with(lists.len() + below, List::new);
+        }
+        if !is_asked {
+            return Ok(Vec::new());
+        }
+        let found = self.node(node)?;
+        if let (Some(lists), Some(number)) = (&mut self.lists, number) {
+            lists[number] = found.iter().map(|it| (it.place(), it.score)).collect();
+        }
+        Ok(found)
+    }
+
+    fn diverse(&self, found: &[Found], how: Diversity, wanted: usize) -> Result<Vec<Found>> {
+        let parts = self.view.parts()?;
+        let vector = |(count, found): (u32, &Found)| {
+            self.cancel.check_at(count)?;
+            let vector = parts[found.part].vector(found.row, how.vector)?;
+            Ok(vector.map(|(values, _)| values.to_vec()))
+        };
+        let vectors = (0..).zip(found).map(vector).collect::<Result<_>>()?;
+        let scores: Vec<f32> = found.iter().map(|found| found.score).collect();
+        let candidates = Candidates::new(how.metric, &scores, vectors);
+        let chosen = candidates.choose(how.lambda, wanted, self.cancel)?;
+        Ok(chosen.into_iter().map(|at| found[at].clone()).collect())
+    }
+}
+
+impl Node {
+    /// How many lists it has as a prefetch, with those below it.
+    fn lists(&self) -> usize {
+        match &self.ask {
+            Ask::Nearest(_) | Ask::Text(_) => 1,
+            Ask::Fuse(_, prefetches, _) => 1 + prefetches.iter().map(Self::lists).sum::<usize>(),
+        }
+    }
+}
+
+/// What each hit is in each list.
+fn scores(
+    found: &[Found],
+    lists: &[List],
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Option<PrefetchScore>>>> {
+    let mut scores = vec![vec![None; lists.len()]; found.len()];
+    let places = found.iter().map(Found::place).zip(0..);
+    let places: HashMap<(usize, u32), usize> = places.collect();
+    for (number, list) in lists.iter().enumerate() {
+        for (rank, (place, score)) in (1..).zip(list) {
+            cancel.check_at(rank)?;
+            if let Some(hit) = places.get(place) {
+                scores[*hit][number] = Some(PrefetchScore {
+                    rank: rank as usize,
+                    score: *score,
+                });
+            }
+        }
+    }
+    Ok(scores)
+}

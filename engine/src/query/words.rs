@@ -1,0 +1,204 @@
+//! Searching texts: which points are best by BM25 for the terms of a query, part by part.
+//!
+//! What a term is worth follows from all parts together, so that a score does not depend on how points
+//! are split into parts. It asks its [`Cancel`] at least every few hundred microseconds.
+
+use super::{Filter, bound::Bound, found::Found, text::Node};
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    id::PointId,
+    shape::Shape,
+    text::{self, Bm25, Collector, Index, Pattern, Weighed},
+    texts::{Analyzers, TextField},
+    top_k::TopK,
+    view::{Part, View},
+};
+use std::sync::Arc;
+
+/// How many terms a prefix and a misspelling stand for at most: those that most rows have, of
+/// misspellings those with the fewest edits.
+const PREFIXED: usize = 1_024;
+const MISSPELT: usize = 64;
+/// Where a filter lets so small a share of the rows pass, these are listed and scored.
+const LISTED: u64 = 64;
+
+/// A question for texts, checked against a schema.
+#[derive(Clone, Debug)]
+pub(super) struct Words {
+    /// In the numbers of texts; none finds nothing.
+    pub(super) node: Option<Node>,
+    pub(super) bm25: Bm25,
+    pub(super) filter: Option<Filter>,
+    pub(super) limit: usize,
+    pub(super) analyzers: Arc<Analyzers>,
+}
+
+/// What matches best, the best first.
+pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Found>> {
+    let (parts, analyzers) = (view.parts()?, &*words.analyzers);
+    let Some(node) = &words.node else {
+        return Ok(Vec::new());
+    };
+    let mut fields = Vec::new();
+    let query = in_places(node, &mut fields);
+    let fields = named(&fields, view.shape())?;
+    let mut indexes = Vec::with_capacity(parts.len());
+    for part in parts {
+        let of_part = fields
+            .iter()
+            .map(|field| part.text(*field, analyzers, cancel));
+        indexes.push(of_part.collect::<Result<Vec<Box<dyn Index + '_>>>>()?);
+    }
+    let indexes: Vec<Vec<Option<&dyn Index>>> = indexes
+        .iter()
+        .map(|indexes| indexes.iter().map(|index| Some(&**index)).collect())
+        .collect();
+    let all: Vec<&text::Fields<'_>> = indexes.iter().map(|indexes| &indexes[..]).collect();
+    let weighed = Weighed::new(&query, words.bm25, &all, cancel)?;
+    let mut best = TopK::new(words.limit);
+    for (number, (part, fields)) in parts.iter().zip(all).enumerate() {
+        let filter = words.filter.as_ref();
+        let mut filter = filter
+            .map(|filter| Bound::new(filter, part, cancel))
+            .transpose()?;
+        let few = filter.as_ref().and_then(Bound::estimate);
+        let few = few.is_some_and(|few| few * LISTED < u64::from(part.rows()));
+        let listed = filter.as_mut().filter(|_| few).map(Bound::rows);
+        let mut collector = Best {
+            best: &mut best,
+            number,
+            part,
+            filter,
+            flaw: Ok(()),
+        };
+        match listed.transpose()? {
+            Some(mut rows) => {
+                rows.sort_unstable();
+                text::search_rows(&weighed, fields, rows, &mut collector, cancel)?;
+            }
+            None => text::search(&weighed, fields, &mut collector, cancel)?,
+        }
+        collector.flaw?;
+    }
+    Ok(best.into_sorted().map(Found::from).collect())
+}
+
+/// The best so far, of which one part is being searched.
+struct Best<'a> {
+    /// Each with its part and row.
+    best: &'a mut TopK<(PointId, usize, u32)>,
+    number: usize,
+    part: &'a Part,
+    filter: Option<Bound<'a>>,
+    /// What kept a row from being offered.
+    flaw: Result<()>,
+}
+
+impl Collector for Best<'_> {
+    fn last_wanted(&self) -> f32 {
+        self.best.last_wanted()
+    }
+
+    fn accepts(&mut self, row: u32) -> Result<bool> {
+        if !self.part.is_live(row)? {
+            return Ok(false);
+        }
+        let filter = self.filter.as_mut();
+        filter.map_or(Ok(true), |filter| filter.matches(row))
+    }
+
+    fn offer(&mut self, row: u32, score: f32) {
+        if !self.best.wants(score) {
+            return;
+        }
+        match self.part.id(row) {
+            Ok(id) => self.best.offer(score, (id, self.number, row)),
+            Err(error) => self.flaw = Err(error),
+        }
+    }
+}
+
+/// The texts of these numbers.
+fn named<'a>(numbers: &[u32], shape: &'a Shape) -> Result<Vec<TextField<'a>>> {
+    let field = |wanted: &u32| {
+        let mut texts = shape.texts();
+        let found = texts.find(|(_, number, _)| number == wanted);
+        let (name, number, text) =
+            found.ok_or_else(|| Error::invalid("a text was dropped from the schema meanwhile"))?;
+        Ok(TextField { name, number, text })
+    };
+    numbers.iter().map(field).collect()
+}
+
+/// The query with the places of texts among `fields` in place of their numbers; those that it comes across
+/// are added.
+fn in_places(node: &Node, fields: &mut Vec<u32>) -> text::Query {
+    let mut place = |number: u32| {
+        let known = fields.iter().position(|field| *field == number);
+        known.unwrap_or_else(|| {
+            fields.push(number);
+            fields.len() - 1
+        })
+    };
+    match node {
+        Node::Term { field, term, boost } => text::Query::Term {
+            field: place(*field),
+            term: term.clone().into_bytes(),
+            boost: *boost,
+        },
+        Node::Prefix {
+            field,
+            prefix,
+            boost,
+        } => text::Query::Expand {
+            field: place(*field),
+            pattern: Pattern::prefix(prefix.as_bytes()),
+            limit: PREFIXED,
+            boost: *boost,
+        },
+        Node::Fuzzy {
+            field,
+            term,
+            distance,
+            exact_prefix,
+            boost,
+        } => text::Query::Expand {
+            field: place(*field),
+            pattern: Pattern::fuzzy(term, *distance as u8, *exact_prefix as usize),
+            limit: MISSPELT,
+            boost: *boost,
+        },
+        Node::Phrase {
+            field,
+            terms,
+            slop,
+            boost,
+        } => text::Query::Phrase {
+            field: place(*field),
+            terms: terms
+                .iter()
+                .map(|(place, term)| (term.clone().into_bytes(), *place))
+                .collect(),
+            slop: *slop,
+            boost: *boost,
+        },
+        Node::Bool {
+            must,
+            should,
+            must_not,
+            at_least,
+        } => {
+            let mut all = |nodes: &[Node]| -> Vec<text::Query> {
+                nodes.iter().map(|node| in_places(node, fields)).collect()
+            };
+            text::Query::Bool {
+                must: all(must),
+                should: all(should),
+                must_not: all(must_not),
+                at_least: *at_least,
+                boost: 1.0,
+            }
+        }
+    }
+}

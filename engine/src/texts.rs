@@ -5,8 +5,9 @@
 //! Writes pay nothing for them, and who only loads pays in the background.
 
 use crate::{
-    analysis::Analyzer,
-    error::{Error, Result},
+    analysis::{Analyzer, Token},
+    cancel::Cancel,
+    error::{Error, ErrorKind, Result},
     fields::some_value,
     payload::Payload,
     schema::{Schema, Text, Tokenizers, quoted},
@@ -16,11 +17,17 @@ use crate::{
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Condvar, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
+
+/// Who waits for another's work asks this often whether to go on waiting.
+const ASK: Duration = Duration::from_millis(5);
 
 /// The analyzers of all texts that were asked for.
 #[derive(Debug, Default)]
@@ -69,9 +76,16 @@ pub(crate) struct TextField<'a> {
 /// The indexes over the texts of the rows of one part, by the numbers of the texts.
 #[derive(Debug, Default)]
 pub(crate) struct GrownTexts {
-    texts: Mutex<BTreeMap<u32, Arc<Mutex<Grown>>>>,
+    texts: Mutex<BTreeMap<u32, Arc<Place>>>,
     /// About how much memory they take.
     bytes: AtomicUsize,
+}
+
+/// Where one of them is, while nobody adds to it.
+#[derive(Debug)]
+struct Place {
+    grown: Mutex<Option<Grown>>,
+    returned: Condvar,
 }
 
 #[derive(Debug)]
@@ -86,32 +100,45 @@ struct Grown {
 impl GrownTexts {
     /// The index over a text of the first `rows`. `payload` gives that of a row, if there is one; every
     /// row is asked for once, whether or not it is live.
+    ///
+    /// # Errors
+    /// Those of `payload`, `Panicked` when a tokenizer of the user's does, and `Cancelled`, also while
+    /// another one is at work.
     pub(crate) fn up_to(
         &self,
         rows: u32,
         field: TextField<'_>,
         analyzers: &Analyzers,
         mut payload: impl FnMut(u32) -> Result<Option<Payload>>,
+        cancel: &Cancel,
     ) -> Result<View> {
-        let grown = self.of(field, analyzers)?;
-        // Who else wants it would have to do the same.
-        let mut grown = lock(&grown);
+        let place = self.place(field, analyzers)?;
+        let mut grown = place.take(cancel)?;
         let before = grown.index.bytes();
-        let mut entered = Ok(());
-        for row in grown.rows..rows {
-            entered = payload(row).and_then(|payload| match payload {
-                Some(payload) => grown.enter(row, &payload, field.name),
-                None => Ok(()),
-            });
-            if entered.is_err() {
-                break;
-            }
-            grown.rows = row + 1;
-        }
+        let enter = || {
+            (grown.rows..rows).try_for_each(|row| {
+                cancel.check_at(row)?;
+                if let Some(payload) = payload(row)? {
+                    grown.enter(row, &payload, field.name)?;
+                }
+                grown.rows = row + 1;
+                Ok(())
+            })
+        };
+        let entered = catch_unwind(AssertUnwindSafe(enter));
         let more = grown.index.bytes().saturating_sub(before);
         self.bytes.fetch_add(more, Ordering::Relaxed);
-        entered?;
-        Ok(grown.index.view(rows))
+        let view = grown.index.view(rows.min(grown.rows));
+        place.put(grown);
+        match entered {
+            Ok(entered) => entered.map(|()| view),
+            Err(panic) => {
+                // What it says may quote the text, and dropping it is foreign code.
+                mem::forget(panic);
+                let message = format!("the tokenizer of the text {} panicked", quoted(field.name));
+                Err(Error::new(ErrorKind::Panicked, message))
+            }
+        }
     }
 
     /// About how much memory they take.
@@ -119,19 +146,43 @@ impl GrownTexts {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn of(&self, field: TextField<'_>, analyzers: &Analyzers) -> Result<Arc<Mutex<Grown>>> {
+    fn place(&self, field: TextField<'_>, analyzers: &Analyzers) -> Result<Arc<Place>> {
         let mut texts = lock(&self.texts);
-        if let Some(grown) = texts.get(&field.number) {
-            return Ok(Arc::clone(grown));
+        if let Some(place) = texts.get(&field.number) {
+            return Ok(Arc::clone(place));
         }
-        let grown = Arc::new(Mutex::new(Grown {
+        let grown = Grown {
             index: Memory::new(field.text.positions),
             analyzer: analyzers.get(field.text)?,
             tokens: Tokens::default(),
             rows: 0,
-        }));
-        texts.insert(field.number, Arc::clone(&grown));
-        Ok(grown)
+        };
+        let place = Arc::new(Place {
+            grown: Mutex::new(Some(grown)),
+            returned: Condvar::new(),
+        });
+        texts.insert(field.number, Arc::clone(&place));
+        Ok(place)
+    }
+}
+
+impl Place {
+    /// Waits for who has it: they do what would have to be done here.
+    fn take(&self, cancel: &Cancel) -> Result<Grown> {
+        let mut place = lock(&self.grown);
+        loop {
+            if let Some(grown) = place.take() {
+                return Ok(grown);
+            }
+            cancel.check()?;
+            let waited = self.returned.wait_timeout(place, ASK);
+            place = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn put(&self, grown: Grown) {
+        *lock(&self.grown) = Some(grown);
+        self.returned.notify_one();
     }
 }
 
@@ -141,7 +192,7 @@ impl Grown {
         let mut next = 0;
         each_text(payload, name, |text| {
             let tokens = &mut self.tokens;
-            let each = |token: crate::analysis::Token<'_>| tokens.push(token.term, token.position);
+            let each = |token: Token<'_>| tokens.push(token.term, token.position);
             next = self.analyzer.analyze_from(next, text, each);
         })?;
         self.index.add(row, self.tokens.iter())

@@ -376,29 +376,22 @@ impl Part {
     ) -> Result<Box<dyn text::Index + 'a>> {
         match self {
             Self::Memory(rows) => {
-                let payload = |row| {
-                    cancel.check_at(row)?;
-                    Ok(rows.any_payload(row).cloned())
-                };
-                let texts = rows.texts();
-                Ok(Box::new(texts.up_to(
-                    rows.rows(),
-                    field,
-                    analyzers,
-                    payload,
-                )?))
+                let payload = |row| Ok(rows.any_payload(row).cloned());
+                let (texts, rows) = (rows.texts(), rows.rows());
+                Ok(Box::new(
+                    texts.up_to(rows, field, analyzers, payload, cancel)?,
+                ))
             }
             Self::Stored(Stored { segment, .. }) => {
                 if let Some(stored) = segment.segment.text(field.number)? {
                     return Ok(Box::new(stored));
                 }
                 let mut payloads = segment.segment.payloads();
-                let payload = |row| {
-                    cancel.check_at(row)?;
-                    payloads.payload(row).map(Some)
-                };
+                let payload = |row| payloads.payload(row).map(Some);
                 let (texts, rows) = (&segment.texts, segment.segment.rows());
-                Ok(Box::new(texts.up_to(rows, field, analyzers, payload)?))
+                Ok(Box::new(
+                    texts.up_to(rows, field, analyzers, payload, cancel)?,
+                ))
             }
         }
     }

@@ -456,6 +456,15 @@ fn every_kind_of_query_finds_what_it_says() {
     db.close().wait().expect("closed");
 }
 
+fn open_with(vfs: &MemoryVfs, tokenizers: Tokenizers) -> amphora::Result<Database> {
+    let options = Options {
+        tokenizers,
+        ..Options::default()
+    };
+    let db = Database::builder_on(vfs.clone()).options(options).open();
+    db.wait()
+}
+
 struct Commas;
 
 impl Tokenizer for Commas {
@@ -471,16 +480,7 @@ impl Tokenizer for Commas {
 #[test]
 fn tokenizers_of_the_callers_own_are_asked_for_at_every_opening() {
     let vfs = MemoryVfs::new();
-    let open = |tokenizers| {
-        let options = Options {
-            tokenizers,
-            ..Options::default()
-        };
-        Database::builder_on(vfs.clone())
-            .options(options)
-            .open()
-            .wait()
-    };
+    let open = |tokenizers| open_with(&vfs, tokenizers);
     let text = Text::whitespace().tokenizer(Tokenization::Custom("commas".into()));
     let schema = Schema::new().text("body", text);
     let db = open(Tokenizers::new()).expect("it opens");
@@ -509,6 +509,51 @@ fn tokenizers_of_the_callers_own_are_asked_for_at_every_opening() {
     let db = open(commas()).expect("it opens");
     let docs = db.collection("docs").wait().expect("there");
     assert_eq!(ids(&docs, "a b", None), [1]);
+    db.close().wait().expect("closed");
+}
+
+/// Does not understand question marks.
+struct Picky;
+
+impl Tokenizer for Picky {
+    fn tokenize(&self, text: &str, each: &mut dyn FnMut(&str, Range<usize>)) {
+        assert!(!text.contains('?'), "a question about {text}");
+        Commas.tokenize(text, each);
+    }
+}
+
+#[test]
+fn a_tokenizer_that_panics_fails_searches_alone() {
+    let vfs = MemoryVfs::new();
+    let open = |tokenizers| open_with(&vfs, tokenizers).expect("it opens");
+    let commas = Tokenization::Custom("commas".into());
+    let schema = Schema::new().text("body", Text::whitespace().tokenizer(commas));
+    let db = open(Tokenizers::new().with("commas", Picky));
+    let docs = db.create_collection("docs", schema).wait().expect("new");
+    for (id, body) in [(1, "a,b"), (2, "why?,b"), (3, "b,c")] {
+        let point = Point::new(id).payload(json!({ "body": body }));
+        docs.upsert([point]).wait().expect("written");
+    }
+    let find = |docs: &Collection| {
+        let found = docs.search(Query::text("body", "b")).wait();
+        found.expect_err("it panics")
+    };
+    for _ in 0..2 {
+        let error = find(&docs);
+        assert_eq!(error.kind(), ErrorKind::Panicked, "{error}");
+        let said = error.to_string();
+        assert!(said.contains("\"body\"") && !said.contains("why"), "{said}");
+    }
+    db.optimize().wait().expect("what was written is kept");
+    assert_eq!(find(&docs).kind(), ErrorKind::Panicked);
+    assert_eq!(docs.count().wait().expect("counted"), 3);
+    db.close().wait().expect("closed");
+
+    let db = open(Tokenizers::new().with("commas", Commas));
+    let docs = db.collection("docs").wait().expect("there");
+    let mut found = ids(&docs, "b", None);
+    found.sort_unstable();
+    assert_eq!(found, [1, 2, 3]);
     db.close().wait().expect("closed");
 }
 

@@ -7,7 +7,9 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 /// them in.
 ///
 /// It must always give the same words for the same text, on every machine that opens the database: what
-/// was indexed under other words is not found.
+/// was indexed under other words is not found. One that panics over the text of a point fails the searches
+/// in that text, as [`Panicked`](crate::ErrorKind::Panicked), until the database is opened with one that
+/// does not; the point itself is kept.
 ///
 /// ```
 /// use amphora::Tokenizer;

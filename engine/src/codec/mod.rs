@@ -25,6 +25,15 @@ pub(crate) fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
+/// A number of variable length: seven bits a byte, the lowest first, the top bit where more follow.
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
 /// A length of 32 bits, then the bytes. The caller has bounded the length.
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     let len = u32::try_from(bytes.len());
@@ -76,6 +85,27 @@ impl<'a> Decoder<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
+    pub(crate) fn varint(&mut self) -> Decoded<u64> {
+        let mut value = 0u64;
+        for (at, byte) in self.bytes.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                // The tenth byte has room for one bit.
+                if at == 9 && *byte > 1 {
+                    break;
+                }
+                self.bytes = &self.bytes[at + 1..];
+                return Ok(value);
+            }
+        }
+        Err(DecodeError("a number of variable length does not end"))
+    }
+
+    /// One that has 32 bits at most.
+    pub(crate) fn varint_u32(&mut self) -> Decoded<u32> {
+        u32::try_from(self.varint()?).map_err(|_| DecodeError("a number exceeds 32 bits"))
+    }
+
     pub(crate) fn bytes(&mut self) -> Decoded<&'a [u8]> {
         let len = self.u32()? as usize;
         self.take(len)
@@ -103,7 +133,7 @@ impl<'a> Decoder<'a> {
         Ok(*array)
     }
 
-    fn take(&mut self, len: usize) -> Decoded<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: usize) -> Decoded<&'a [u8]> {
         let (taken, rest) = self
             .bytes
             .split_at_checked(len)

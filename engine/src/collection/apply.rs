@@ -142,8 +142,8 @@ impl Collection {
     }
 
     /// Has a payload field searched as text from now on, that of the points that are there included: the
-    /// first search takes their texts apart, and what it makes of them goes to disk when their segments are
-    /// merged.
+    /// first search takes their texts apart, and what it makes of them stays in memory until their segments are
+    /// merged. Until then the first search after an opening does so again.
     ///
     /// # Errors
     /// `AlreadyExists`, `InvalidInput` for the name or the text, and those of

@@ -317,18 +317,8 @@ mod tests {
                 assert_ne!(ids(&after, query), expected);
             }
 
-            let vfs = MemoryVfs::new();
             let parts = [part];
-            let built = build(
-                &vfs,
-                1,
-                &shape,
-                &parts,
-                &Analyzers::default(),
-                &Cancel::default(),
-            );
-            let built = built.unwrap().unwrap();
-            carry_over(&built, &parts, &shape, &Cancel::default()).unwrap();
+            let built = as_segment(&parts, &shape);
             assert!(built.segment.indexes.sketch(0).is_some());
             let stored = Part::Stored(Stored {
                 segment: built.segment,
@@ -341,22 +331,21 @@ mod tests {
         }
     }
 
+    /// A segment of the parts, with what is carried over to it.
+    fn as_segment(parts: &[Part], shape: &Shape) -> Built {
+        let (vfs, analyzers, cancel) = (MemoryVfs::new(), Analyzers::default(), Cancel::default());
+        let built = build(&vfs, 1, shape, parts, &analyzers, &cancel);
+        let built = built.unwrap().unwrap();
+        carry_over(&built, parts, shape, &cancel).unwrap();
+        built
+    }
+
     #[test]
     fn a_segment_without_an_index_is_sketched() {
         let schema = Schema::new().vector("v", Vector::new(DIMENSIONS as u32, Metric::Cosine));
         let shape = Arc::new(Shape::new(schema));
         let parts = [Part::Memory(memtable(&shape, 0..2_000).view(SeqNo(1)))];
-        let vfs = MemoryVfs::new();
-        let built = build(
-            &vfs,
-            1,
-            &shape,
-            &parts,
-            &Analyzers::default(),
-            &Cancel::default(),
-        );
-        let built = built.unwrap().unwrap();
-        carry_over(&built, &parts, &shape, &Cancel::default()).unwrap();
+        let built = as_segment(&parts, &shape);
         let indexes = &built.segment.indexes;
         assert!(indexes.sketch(0).is_none(), "nobody has searched");
         let stored = Part::Stored(Stored {

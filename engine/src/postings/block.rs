@@ -10,8 +10,7 @@
 //! Packed rows are what each exceeds the row before by, less one. A gap is as much. A value that does
 //! not follow is zero. Numbers are packed as the crate `bitpacking` does in its `BitPacker4x`.
 
-use super::{Varints, put_varint};
-use crate::codec::{DecodeError, Decoded};
+use crate::codec::{DecodeError, Decoded, Decoder, put_varint};
 use bitpacking::{BitPacker, BitPacker4x};
 
 /// Postings of a block.
@@ -112,17 +111,21 @@ pub(crate) fn take_rest(
     rows: &mut [u32; BLOCK],
     values: &mut [u32; BLOCK],
 ) -> Decoded<()> {
-    let mut numbers = Varints::new(bytes);
+    let mut numbers = Decoder::new(bytes);
     let mut next = before.map_or(0, |before| u64::from(before) + 1);
     for (row, value) in rows.iter_mut().zip(values.iter_mut()).take(count) {
-        let code = numbers.u64()?;
+        let code = numbers.varint()?;
         // Of a number of 63 bits and one of 33.
         next += code >> 1;
         *row = u32::try_from(next).map_err(|_| DecodeError("a row exceeds 32 bits"))?;
-        *value = if code & 1 == 0 { 0 } else { numbers.u32()? };
+        *value = if code & 1 == 0 {
+            0
+        } else {
+            numbers.varint_u32()?
+        };
         next += 1;
     }
-    if numbers.rest().is_empty() {
+    if numbers.is_empty() {
         return Ok(());
     }
     Err(DecodeError(
@@ -149,14 +152,14 @@ pub(crate) fn put_numbers(out: &mut Vec<u8>, numbers: &[u32]) {
 /// be zeros that fill blocks.
 pub(super) fn get_numbers(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) -> Decoded<()> {
     let packer = BitPacker4x::new();
-    let mut left = Varints::new(bytes);
+    let mut left = Decoder::new(bytes);
     numbers.clear();
     // No more is allocated than the bytes may hold: a bit each, but for one block of zeros.
     if count > bytes.len().saturating_mul(8).saturating_add(BLOCK) {
         return Err(DecodeError("there are fewer numbers than their count says"));
     }
     for _ in 0..count / BLOCK {
-        let width = left.take(1)?.first().copied().unwrap_or(0);
+        let width = left.u8()?;
         if width > 32 {
             return Err(DecodeError("a block has numbers above 32 bits"));
         }
@@ -170,14 +173,14 @@ pub(super) fn get_numbers(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) ->
 /// Reads `count` numbers of variable length, and nothing else, in place of what `numbers` held.
 pub(super) fn get_varints(bytes: &[u8], count: usize, numbers: &mut Vec<u32>) -> Decoded<()> {
     numbers.clear();
-    push_varints(Varints::new(bytes), count, numbers)
+    push_varints(Decoder::new(bytes), count, numbers)
 }
 
-fn push_varints(mut left: Varints<'_>, count: usize, numbers: &mut Vec<u32>) -> Decoded<()> {
+fn push_varints(mut left: Decoder<'_>, count: usize, numbers: &mut Vec<u32>) -> Decoded<()> {
     for _ in 0..count {
-        numbers.push(left.u32()?);
+        numbers.push(left.varint_u32()?);
     }
-    if left.rest().is_empty() {
+    if left.is_empty() {
         return Ok(());
     }
     Err(DecodeError("there are bytes behind the last number"))

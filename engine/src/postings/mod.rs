@@ -8,12 +8,10 @@
 mod block;
 mod cursor;
 mod list;
-mod varint;
 
 pub(crate) use block::{BLOCK, put_numbers, put_rest, put_rest_entry, take_rest};
 pub(crate) use cursor::{Cursor, END};
 pub(crate) use list::{Blocks, Bound, List};
-pub(crate) use varint::{Varints, put_varint};
 
 #[cfg(test)]
 mod tests;

@@ -229,7 +229,7 @@ impl Query {
     /// The score is that of Lucene: the sum, over the words of the query that a text has, of
     /// `ln(1 + (N - n + 0.5) / (n + 0.5)) * tf / (tf + k1 * (1 - b + b * len / average))`, where `n` of the `N`
     /// points with such a text have the word, and the text has it `tf` times among `len` words (counted to
-    /// within 6 % from 40 on). It does not depend on how points are split into segments; points that were
+    /// within 11 % from 40 on). It does not depend on how points are split into segments; points that were
     /// replaced or deleted count for `n`, `N` and `average` until their segments are merged. Every match is
     /// found: the effort changes nothing.
     ///

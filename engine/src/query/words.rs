@@ -70,7 +70,6 @@ pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Fo
             number,
             part,
             filter,
-            flaw: Ok(()),
         };
         match listed.transpose()? {
             Some(mut rows) => {
@@ -79,7 +78,6 @@ pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Fo
             }
             None => text::search(&weighed, fields, &mut collector, cancel)?,
         }
-        collector.flaw?;
     }
     Ok(best.into_sorted().map(Found::from).collect())
 }
@@ -91,8 +89,6 @@ struct Best<'a> {
     number: usize,
     part: &'a Part,
     filter: Option<Bound<'a>>,
-    /// What kept a row from being offered.
-    flaw: Result<()>,
 }
 
 impl Collector for Best<'_> {
@@ -108,14 +104,12 @@ impl Collector for Best<'_> {
         filter.map_or(Ok(true), |filter| filter.matches(row))
     }
 
-    fn offer(&mut self, row: u32, score: f32) {
-        if !self.best.wants(score) {
-            return;
+    fn offer(&mut self, row: u32, score: f32) -> Result<()> {
+        if self.best.wants(score) {
+            let id = self.part.id(row)?;
+            self.best.offer(score, (id, self.number, row));
         }
-        match self.part.id(row) {
-            Ok(id) => self.best.offer(score, (id, self.number, row)),
-            Err(error) => self.flaw = Err(error),
-        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,4 @@ pub(crate) use index::{
     Bytes, Index, Input, Memory, Pattern, Section, Source, Stored, View, merge,
 };
 pub use search::Bm25;
-#[cfg(test)]
-pub(crate) use search::matches;
 pub(crate) use search::{Collector, Fields, Query, Weighed, search, search_rows};

@@ -167,8 +167,32 @@ impl Collector for Best<'_> {
         Ok((self.live)(self.part, row))
     }
 
-    fn offer(&mut self, row: u32, score: f32) {
+    fn offer(&mut self, row: u32, score: f32) -> Result<()> {
         self.top.offer(score, (self.part, row));
+        Ok(())
+    }
+}
+
+/// Takes every row, which are to ascend and to exist.
+struct Every {
+    rows: usize,
+    last: Option<u32>,
+}
+
+impl Collector for Every {
+    fn last_wanted(&self) -> f32 {
+        f32::NEG_INFINITY
+    }
+
+    fn accepts(&mut self, row: u32) -> Result<bool> {
+        assert!((row as usize) < self.rows, "rows exist");
+        Ok(true)
+    }
+
+    fn offer(&mut self, row: u32, _: f32) -> Result<()> {
+        assert!(self.last < Some(row), "rows ascend");
+        self.last = Some(row);
+        Ok(())
     }
 }
 
@@ -235,16 +259,8 @@ fn use_all(bytes: Bytes, rows: usize) -> Result<()> {
         };
         let _ = search(&weighed, fields, &mut best, &cancel);
         let _ = search_rows(&weighed, fields, [3, 150, 299], &mut best, &cancel);
-        let mut last = None;
-        let each = &mut |row| {
-            assert!(
-                last < Some(row) && row < rows as u32,
-                "rows ascend, and exist"
-            );
-            last = Some(row);
-            Ok(())
-        };
-        let _ = matches(&weighed, fields, each, &cancel);
+        let mut every = Every { rows, last: None };
+        let _ = search(&weighed, fields, &mut every, &cancel);
     }
     let input = Input {
         index: &index,

@@ -13,10 +13,7 @@
 //! The lists lie one behind the other in the order of terms. The first term of a block shares nothing.
 
 use super::{MAX_TERM, Statistics};
-use crate::{
-    codec::{DecodeError, Decoded, Decoder, put_u32, put_u64},
-    postings::{Varints, put_varint},
-};
+use crate::codec::{DecodeError, Decoded, Decoder, put_u32, put_u64, put_varint};
 use std::ops::Range;
 
 /// Terms of a block.
@@ -182,7 +179,7 @@ pub(super) fn key(term: &[u8]) -> [u8; 8] {
 /// Reads the terms of one block.
 #[derive(Clone, Debug)]
 pub(super) struct Terms<'a> {
-    numbers: Varints<'a>,
+    numbers: Decoder<'a>,
     has_positions: bool,
     left: usize,
     /// The term that was read last, and how many bytes it had from the one before.
@@ -195,8 +192,8 @@ pub(super) struct Terms<'a> {
 impl<'a> Terms<'a> {
     /// A block of `count` terms.
     pub(super) fn new(bytes: &'a [u8], count: usize, has_positions: bool) -> Decoded<Self> {
-        let mut numbers = Varints::new(bytes);
-        let (postings, positions) = (numbers.u64()?, numbers.u64()?);
+        let mut numbers = Decoder::new(bytes);
+        let (postings, positions) = (numbers.varint()?, numbers.varint()?);
         Ok(Self {
             numbers,
             has_positions,
@@ -227,7 +224,7 @@ impl<'a> Terms<'a> {
     /// Reads the next term, if there is one.
     pub(super) fn next(&mut self) -> Decoded<bool> {
         if self.left == 0 {
-            return match self.numbers.rest().is_empty() {
+            return match self.numbers.is_empty() {
                 true => Ok(false),
                 false => Err(DecodeError(
                     "there are bytes behind the last term of a block",
@@ -235,8 +232,8 @@ impl<'a> Terms<'a> {
             };
         }
         self.left -= 1;
-        let shared = self.numbers.u32()? as usize;
-        let more = self.numbers.u32()? as usize;
+        let shared = self.numbers.varint_u32()? as usize;
+        let more = self.numbers.varint_u32()? as usize;
         let suffix = self.numbers.take(more)?;
         let rest = self.term.get_mut(shared..).unwrap_or_default();
         let place = rest
@@ -245,14 +242,14 @@ impl<'a> Terms<'a> {
         let place = place.ok_or(DecodeError("a term of a dictionary is empty or too long"))?;
         place.copy_from_slice(suffix);
         (self.shared, self.len) = (shared, shared + more);
-        self.entry.count = self.numbers.u32()?;
+        self.entry.count = self.numbers.varint_u32()?;
         let range = |start: u64, len: u64| {
             let end = start.checked_add(len);
             Ok(start..end.ok_or(DecodeError("a list is longer than a file can be"))?)
         };
-        self.entry.postings = range(self.entry.postings.end, self.numbers.u64()?)?;
+        self.entry.postings = range(self.entry.postings.end, self.numbers.varint()?)?;
         if self.has_positions {
-            self.entry.positions = range(self.entry.positions.end, self.numbers.u64()?)?;
+            self.entry.positions = range(self.entry.positions.end, self.numbers.varint()?)?;
         }
         if self.entry.count == 0 {
             return Err(DecodeError("a term of a dictionary is in no row"));

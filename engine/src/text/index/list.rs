@@ -2,8 +2,8 @@
 
 use super::bounds::Pareto;
 use crate::{
-    codec::Decoded,
-    postings::{BLOCK, Blocks, put_numbers, put_rest, put_varint},
+    codec::{Decoded, put_varint},
+    postings::{BLOCK, Blocks, put_numbers, put_rest},
 };
 
 /// Appends a full block to a list. Values are occurrences less one, `gaps` the positions of all

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     cancel::Cancel,
-    codec::{DecodeError, Decoded},
+    codec::{DecodeError, Decoded, Decoder, put_varint},
     error::{Error, Result},
-    postings::{BLOCK, Blocks, Cursor, List, Varints, put_rest_entry, put_varint, take_rest},
+    postings::{BLOCK, Blocks, Cursor, List, put_rest_entry, take_rest},
 };
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -231,9 +231,9 @@ impl Entry {
             &mut values,
         )?;
         let mut gaps = Vec::new();
-        let mut numbers = Varints::new(&self.rest_positions);
-        while !numbers.rest().is_empty() {
-            gaps.push(numbers.u32()?);
+        let mut numbers = Decoder::new(&self.rest_positions);
+        while !numbers.is_empty() {
+            gaps.push(numbers.varint_u32()?);
         }
         let gaps = has_positions.then_some(&gaps[..]);
         push_block(Arc::make_mut(&mut self.blocks), &rows, &values, gaps, code)?;

@@ -184,7 +184,7 @@ impl Window {
                 }
             }
             if collector.accepts(row)? {
-                collector.offer(row, score);
+                collector.offer(row, score)?;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What is looked for, and the best rows of one part by BM25.
 //!
 //! A [`Query`] is weighed by the statistics of all parts ([`Weighed`]), then each part is searched for
-//! itself: for the best rows, for the scores of given rows, or for all rows that match. Alternatives of
+//! itself: for the best rows, or for the best of given rows. Alternatives of
 //! terms, which is what most queries are, are searched window by window (`any_of.rs`). Everything else
 //! goes from row to row that matches, over stretches that cannot reach what is wanted by the bounds of
 //! their blocks. Scores are the same to the last bit either way, as `score.rs` says.
@@ -16,7 +16,6 @@ mod scorer;
 #[cfg(test)]
 mod tests;
 
-use super::index::Lengths;
 use crate::{cancel::Cancel, error::Result, postings::END};
 use query::Node;
 use scorer::{Opener, Scorer, Ticks};
@@ -33,7 +32,7 @@ pub(crate) trait Collector {
     fn accepts(&mut self, row: u32) -> Result<bool>;
 
     /// Takes a row that counts. Rows ascend.
-    fn offer(&mut self, row: u32, score: f32);
+    fn offer(&mut self, row: u32, score: f32) -> Result<()>;
 }
 
 /// Offers every row of a part that matches and may be among the best.
@@ -46,12 +45,7 @@ pub(crate) fn search(
     collector: &mut impl Collector,
     cancel: &Cancel,
 ) -> Result<()> {
-    let lengths = lengths(fields);
-    let opener = Opener {
-        weighed,
-        fields,
-        lengths: &lengths,
-    };
+    let opener = Opener::new(weighed, fields);
     let ticks = &mut Ticks::new(cancel);
     if let Some((terms, at_least, must_not)) = alternatives(&weighed.root) {
         let mut leaves = Vec::with_capacity(terms.len());
@@ -83,12 +77,7 @@ pub(crate) fn search_rows(
     collector: &mut impl Collector,
     cancel: &Cancel,
 ) -> Result<()> {
-    let lengths = lengths(fields);
-    let opener = Opener {
-        weighed,
-        fields,
-        lengths: &lengths,
-    };
+    let opener = Opener::new(weighed, fields);
     let ticks = &mut Ticks::new(cancel);
     let mut scorer = opener.open(&weighed.root)?;
     for row in rows {
@@ -98,41 +87,6 @@ pub(crate) fn search_rows(
         }
     }
     Ok(())
-}
-
-/// Calls `each` with every row that matches, in ascending order.
-///
-/// # Errors
-/// What `each` and reading give, and `Cancelled`.
-#[cfg(test)]
-pub(crate) fn matches(
-    weighed: &Weighed,
-    fields: &Fields<'_>,
-    each: &mut dyn FnMut(u32) -> Result<()>,
-    cancel: &Cancel,
-) -> Result<()> {
-    let lengths = lengths(fields);
-    let opener = Opener {
-        weighed,
-        fields,
-        lengths: &lengths,
-    };
-    let ticks = &mut Ticks::new(cancel);
-    let mut scorer = opener.open(&weighed.root)?;
-    let mut row = scorer.seek(0, ticks)?;
-    while row != END {
-        ticks.tick()?;
-        each(row)?;
-        row = scorer.seek(row + 1, ticks)?;
-    }
-    Ok(())
-}
-
-fn lengths<'a>(fields: &'a Fields<'a>) -> Vec<Option<Lengths<'a>>> {
-    let lengths = fields
-        .iter()
-        .map(|index| index.map(|index| index.lengths()));
-    lengths.collect()
 }
 
 /// The terms of which a row is to have some, how many, and what it must not match, if a query is that.
@@ -192,7 +146,7 @@ fn offer(
 ) -> Result<()> {
     let score = scorer.score(row, ticks)? as f32;
     if score >= collector.last_wanted() && collector.accepts(row)? {
-        collector.offer(row, score);
+        collector.offer(row, score)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Goes through the rows of one part that match a query, in their order, and scores them.
 
 use super::{
-    super::index::Lengths,
+    super::index::{Index, Lengths},
     leaf::Leaf,
     phrase::Phrase,
     query::{Branch, Fields, Node, Weighed},
@@ -42,16 +42,24 @@ pub(super) enum Scorer<'a> {
 }
 
 /// What a scorer is opened with.
-#[derive(Clone, Copy)]
 pub(super) struct Opener<'a> {
-    pub(super) weighed: &'a Weighed,
-    pub(super) fields: &'a Fields<'a>,
+    weighed: &'a Weighed,
+    fields: &'a Fields<'a>,
     /// Of each field.
-    pub(super) lengths: &'a [Option<Lengths<'a>>],
+    lengths: Vec<Option<Lengths<'a>>>,
 }
 
 impl<'a> Opener<'a> {
-    pub(super) fn open(self, node: &Node) -> Result<Scorer<'a>> {
+    pub(super) fn new(weighed: &'a Weighed, fields: &'a Fields<'a>) -> Self {
+        let lengths = fields.iter().map(|index| index.map(Index::lengths));
+        Self {
+            weighed,
+            fields,
+            lengths: lengths.collect(),
+        }
+    }
+
+    pub(super) fn open(&'a self, node: &Node) -> Result<Scorer<'a>> {
         Ok(match node {
             Node::Nothing => Scorer::Nothing,
             Node::Term {
@@ -102,7 +110,7 @@ impl<'a> Opener<'a> {
 
     /// The rows of a term, if there are any in this part.
     pub(super) fn leaf(
-        self,
+        &'a self,
         field: usize,
         term: &[u8],
         weight: f32,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{error::ErrorKind, top_k::TopK};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn queries() -> impl Strategy<Value = Query> {
     let boost = prop::sample::select(vec![0.0f32, 0.5, 1.0, 1.0, 1.0, 3.0, 1e6]);
@@ -192,13 +192,11 @@ proptest! {
                 prop_assert_eq!(score, None);
             }
         }
-        let mut found = Vec::new();
-        let each = &mut |row| {
-            found.push(row);
-            Ok(())
-        };
-        matches(&alone, &one[0].fields(), each, &Cancel::default()).unwrap();
-        prop_assert_eq!(found, matching);
+        for by_rows in [false, true] {
+            let found = find(&alone, &one, usize::MAX, &|_, _| true, by_rows);
+            let found: BTreeSet<u32> = found.into_iter().map(|(row, _)| row).collect();
+            prop_assert!(found.iter().eq(&matching));
+        }
     }
 }
 

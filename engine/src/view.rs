@@ -414,6 +414,11 @@ impl Stored {
         Ok(!segment.first_expiry.has_come(*now) || !segment.segment.expiry(row)?.has_come(*now))
     }
 
+    /// Whether none of its rows has ended or expired.
+    pub(crate) fn are_all_live(&self) -> bool {
+        self.segment.deletes.ended_count() == 0 && !self.segment.first_expiry.has_come(self.now)
+    }
+
     /// Its rows without those that have ended; some may have expired.
     pub(crate) fn rows_left(&self) -> impl Iterator<Item = u32> {
         self.segment.deletes.iter_live_at(self.seq)

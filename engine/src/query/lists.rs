@@ -8,7 +8,7 @@ use crate::{
     cancel::Cancel,
     error::Result,
     schema::Metric,
-    vector::{Index, Wanted, scale},
+    vector::{Index, Passes, Wanted, scale},
 };
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub(super) fn nearest_lists(
     (metric, dimensions, query): (Metric, usize, &[f32]),
     wanted: Wanted,
     cancel: &Cancel,
-    mut passes: impl FnMut(u32) -> Result<bool>,
+    mut passes: Option<Passes<'_>>,
 ) -> Result<Option<Vec<u32>>> {
     let each = Wanted {
         limit: wanted.ef,
@@ -39,7 +39,11 @@ pub(super) fn nearest_lists(
     let mut gains: HashMap<u32, Gain> = HashMap::new();
     for (number, values) in query.chunks_exact(dimensions).enumerate() {
         let scale = scale(values, metric);
-        let Some(found) = index.search(values, scale, each, cancel, &mut passes)? else {
+        let passes: Option<Passes<'_>> = match &mut passes {
+            Some(passes) => Some(&mut **passes),
+            None => None,
+        };
+        let Some(found) = index.search(values, scale, each, cancel, passes)? else {
             return Ok(None);
         };
         let farthest = found.last().map_or(0.0, |(score, _)| *score);

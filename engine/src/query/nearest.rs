@@ -17,7 +17,7 @@ use crate::{
     id::PointId,
     schema::Metric,
     top_k::TopK,
-    vector::{Glancer, Index, MaxSim, Pick, Seen, Values, Wanted, scale, score},
+    vector::{Glancer, Index, MaxSim, Passes, Pick, Seen, Values, Wanted, scale, score},
     view::{Part, Stored, View},
 };
 use std::ops::Range;
@@ -211,8 +211,8 @@ impl Search<'_> {
             visits: usize::MAX,
             few_pass: false,
         };
-        let (values, all) = (&self.query.values, |_| Ok(true));
-        let near = index.search(values, self.scale, wanted, self.cancel, all)?;
+        let values = &self.query.values;
+        let near = index.search(values, self.scale, wanted, self.cancel, None)?;
         let near = near.unwrap_or_default();
         let mut count = 0;
         for (_, row) in &near {
@@ -241,15 +241,20 @@ impl Search<'_> {
             few_pass,
         };
         let rows = stored.segment.segment.rows();
-        let passes = |row| {
+        let all_pass = filter.is_none() && stored.are_all_live();
+        let mut passes = |row| {
             index.check_row(row, rows)?;
             let matches = filter
                 .as_mut()
                 .map_or(Ok(true), |filter| filter.matches(row))?;
             Ok(matches && stored.is_live(row)?)
         };
+        let passes: Option<Passes<'_>> = match all_pass {
+            true => None,
+            false => Some(&mut passes),
+        };
         let (values, cancel) = (&self.query.values[..], self.cancel);
-        let rows = match self.query.list_of {
+        let found = match self.query.list_of {
             Some(dimensions) => {
                 let query = (self.query.metric, dimensions, values);
                 nearest_lists(index, query, wanted, cancel, passes)?
@@ -259,8 +264,12 @@ impl Search<'_> {
                 found.map(|found| found.into_iter().map(|(_, row)| row).collect())
             }
         };
+        if all_pass && let Some(found) = &found {
+            let mut found = found.iter();
+            found.try_for_each(|row| index.check_row(*row, rows))?;
+        }
         index.check_on()?;
-        Ok(rows)
+        Ok(found)
     }
 
     /// The rows that match or, where an index may be asked, those of them that are near to the query.

@@ -119,8 +119,9 @@ pub struct Hnsw {
     /// How many links a vector gets when it is added; it keeps twice as many at most. From 4 to 128,
     /// 16 unless changed.
     pub m: u32,
-    /// How many vectors are kept in view while the links of a new one are looked for. From `m` to
-    /// 4,096, 128 unless changed.
+    /// How many vectors are kept in view while the links of a new one are looked for: so many in an index
+    /// of up to 131,071, and 3/16 of it more with each doubling from there. From `m` to 4,096, 128
+    /// unless changed.
     pub ef_construction: u32,
 }
 

@@ -262,6 +262,8 @@ impl Table for Codes<'_> {
     }
 
     fn prefetch(&self, row: u32) {
+        let factors = self.factors.get(row as usize);
+        kernel::prefetch(factors.map_or(&[], bytemuck::bytes_of));
         kernel::prefetch(self.code(row));
     }
 }

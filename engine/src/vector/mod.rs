@@ -18,7 +18,7 @@ mod curve;
 mod index;
 
 pub(crate) use hnsw::Params;
-pub(crate) use index::{Build, Index, Moved, Pick, Subject, Wanted, memory, write};
+pub(crate) use index::{Build, Index, Moved, Passes, Pick, Subject, Wanted, memory, write};
 pub(crate) use multi::{MaxSim, accept_multi, check_is_multi, check_multi, count_in, most_of};
 pub(crate) use sketch::{Center, Glancer, Seen, Sketch, Sketcher, sketch_bytes};
 pub(crate) use values::{OwnedValues, Values};

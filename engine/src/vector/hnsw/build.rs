@@ -25,7 +25,8 @@ use crate::{
 use rayon::prelude::*;
 use std::ops::RangeInclusive;
 
-/// A batch has one in so many of the nodes that are there, so that few neighbours are missed.
+/// A batch has one in so many of the nodes that are there, on each of its levels, so that few neighbours
+/// are missed.
 const SHARE: u32 = 32;
 /// The most nodes of a batch.
 const BATCH: u32 = 2_048;
@@ -54,6 +55,13 @@ impl Params {
             "m is {}; expected {least} to {most}",
             self.m
         )))
+    }
+
+    /// How many nodes are kept in view while a graph of so many is built: among more of them, more are
+    /// nearly as near, and a graph that is built with the same view finds ever less.
+    fn view(&self, nodes: u32) -> usize {
+        let doublings = (nodes >> 16).checked_ilog2().unwrap_or(0) as usize;
+        self.ef_construction + self.ef_construction * doublings * 3 / 16
     }
 
     /// The most neighbours of a node.
@@ -90,15 +98,16 @@ pub(crate) fn build(
     let mut builder = Builder::new(codes, order.counts.clone(), params);
     if let Some(base) = base {
         builder.carry(base, order, cancel)?;
-        progress(builder.len);
+        progress(builder.linked[0]);
     }
     let mut left = &order.new[..];
     while !left.is_empty() {
         cancel.check()?;
-        let most = (builder.len / SHARE).clamp(1, BATCH) as usize;
+        let beside = builder.linked[builder.level(left[0])];
+        let most = (beside / SHARE).clamp(1, BATCH) as usize;
         let (batch, rest) = left.split_at(most.min(left.len()));
         builder.add(batch, cancel)?;
-        progress(builder.len);
+        progress(builder.linked[0]);
         left = rest;
     }
     let mut graph = builder.finish();
@@ -111,10 +120,12 @@ pub(crate) fn build(
 struct Builder<'a> {
     codes: Codes<'a>,
     params: Params,
+    /// Nodes that are kept in view.
+    view: usize,
     counts: Vec<u32>,
     layers: Vec<Layer>,
-    /// Nodes that are linked so far.
-    len: u32,
+    /// How many nodes of each level are linked so far.
+    linked: Vec<u32>,
     rooms: Mutex<Vec<Room>>,
 }
 
@@ -143,9 +154,10 @@ impl<'a> Builder<'a> {
         Self {
             codes,
             params,
+            view: params.view(counts.first().copied().unwrap_or(0)),
+            linked: vec![0; counts.len()],
             counts,
             layers,
-            len: 0,
             rooms: Mutex::default(),
         }
     }
@@ -156,6 +168,12 @@ impl<'a> Builder<'a> {
             counts: self.counts,
             links: self.layers.into_iter().map(Layer::into_links).collect(),
         }
+    }
+
+    /// The highest level of a node.
+    fn level(&self, node: u32) -> usize {
+        let own = self.counts.iter().rposition(|count| *count > node);
+        own.unwrap_or(0)
     }
 
     /// Takes the nodes of a base over with their links.
@@ -175,9 +193,7 @@ impl<'a> Builder<'a> {
             for ((_, now), list) in nodes.iter().zip(&lists) {
                 self.layers[level].set(*now, list);
             }
-            if level == 0 {
-                self.len = nodes.len() as u32;
-            }
+            self.linked[level] = nodes.len() as u32;
         }
         Ok(())
     }
@@ -204,7 +220,10 @@ impl<'a> Builder<'a> {
             }
         }
         self.link_back(edges, cancel)?;
-        self.len += batch.len() as u32;
+        for node in batch {
+            let own = self.level(*node);
+            self.linked[..=own].iter_mut().for_each(|count| *count += 1);
+        }
         Ok(())
     }
 
@@ -222,7 +241,7 @@ impl<'a> Builder<'a> {
             chooser,
             ..
         } = room;
-        if self.len == 0 {
+        if self.linked[0] == 0 {
             return Ok(Vec::new());
         }
         self.codes.probe_row(node, probe);
@@ -234,13 +253,11 @@ impl<'a> Builder<'a> {
             cancel,
         };
         let top = self.counts.len() - 1;
-        let own = self.counts.iter().rposition(|count| *count > node);
-        let own = own.unwrap_or(0);
+        let own = self.level(node);
         let mut entry = walk.descend(top, (own + 1).min(top), scratch)?;
         let mut levels = Vec::with_capacity(own + 1);
         for level in (0..=own).rev() {
-            let ef = self.params.ef_construction;
-            walk.spread(level, entry, ef, |_| Ok(true), scratch)?;
+            walk.spread(level, entry, self.view, |_| Ok(true), scratch)?;
             let mut found: Vec<Found> = scratch.answers().collect();
             entry = found.first().copied().unwrap_or(entry);
             chooser.choose(&self.codes, &mut found, self.params.m);
@@ -291,5 +308,21 @@ impl<'a> Builder<'a> {
         let answer = act(&mut room);
         lock(&self.rooms).push(room);
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn larger_graphs_are_built_with_more_in_view() {
+        let params = Params {
+            m: 16,
+            ef_construction: 128,
+            seed: 0,
+        };
+        let views = [0, 1, 131_071, 131_072, 262_143, 262_144, 1_000_000].map(|n| params.view(n));
+        assert_eq!(views, [128, 128, 128, 152, 152, 176, 200]);
     }
 }

@@ -176,14 +176,18 @@ mod tests {
     }
 
     /// What a merge does: of 2,000 rows one in `gone` goes, and 1,000 come.
-    fn grown(metric: crate::schema::Metric, gone: usize) -> (Rows, Coded, Graph) {
+    fn grown(
+        metric: crate::schema::Metric,
+        (old, new): (usize, usize),
+        gone: usize,
+    ) -> (Rows, Coded, Graph) {
         let (old, new) = (
-            Rows::clusters(metric, 2_000, 16, 9),
-            Rows::clusters(metric, 1_000, 16, 10),
+            Rows::clusters(metric, old, 16, 9),
+            Rows::clusters(metric, new, 16, 10),
         );
         let before = Coded::new(&old, &PARAMS);
         let graph = on_threads(2, || before.build(PARAMS)).unwrap();
-        let stays: Vec<usize> = (0..2_000).filter(|row| row % gone != 1).collect();
+        let stays: Vec<usize> = (0..old.count()).filter(|row| row % gone != 1).collect();
         let values = stays.iter().map(|row| &old.values()[row * 16..][..16]);
         let values = values.chain([new.values()]).collect::<Vec<_>>().concat();
         let rows = Rows::new(metric, 16, values);
@@ -205,7 +209,7 @@ mod tests {
     fn a_graph_that_was_grown_is_as_good_as_one_built_anew() {
         for metric in METRICS {
             for gone in [4, 10, usize::MAX] {
-                let (rows, coded, graph) = grown(metric, gone);
+                let (rows, coded, graph) = grown(metric, (2_000, 1_000), gone);
                 check_lists(&graph);
                 assert_eq!(unreached(&graph), 0);
                 let mut sorted = coded.order.places.clone();
@@ -225,6 +229,23 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn upper_levels_are_grown_in_small_batches_too() {
+        let (_, coded, graph) = grown(METRICS[2], (2_000, 6_000), usize::MAX);
+        let (codes, count) = (coded.codes(), graph.counts[1]);
+        let (mut probe, mut scores) = (Probe::default(), Scores::default());
+        let has_nearest = |node: &u32| {
+            codes.probe_row(*node, &mut probe);
+            let others: Vec<u32> = (0..count).filter(|other| other != node).collect();
+            codes.scores(&probe, &others, &mut scores);
+            let nearest = others.iter().zip(&scores.values);
+            let (nearest, _) = nearest.max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+            list(&graph, 1, *node as usize).contains(nearest)
+        };
+        let have = (0..count).filter(has_nearest).count() as u32;
+        assert!(have * 100 >= count * 95, "{have} of {count}");
     }
 
     /// How many of the nearest ten of queries walks find.

@@ -36,6 +36,25 @@ impl Visited {
     }
 }
 
+impl Visited {
+    /// Adds nodes; leaves in `fresh` those that were not there. Without a branch for each, which would be
+    /// as likely as not, and wait for its byte.
+    pub(super) fn insert_all(&mut self, nodes: &[u32], fresh: &mut Vec<u32>) {
+        fresh.clear();
+        fresh.resize(nodes.len(), 0);
+        let mut count = 0;
+        for node in nodes {
+            let Some(walk) = self.walks.get_mut(*node as usize) else {
+                continue;
+            };
+            fresh[count] = *node;
+            count += usize::from(*walk != self.walk);
+            *walk = self.walk;
+        }
+        fresh.truncate(count);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

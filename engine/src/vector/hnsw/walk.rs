@@ -162,15 +162,9 @@ impl<N: Nodes> Walk<'_, N> {
                 return Ok(false);
             }
             count += 1;
-            fresh.clear();
-            for neighbour in self.nodes.links(level, node)? {
-                if *neighbour == NONE {
-                    break;
-                }
-                if visited.insert(*neighbour) {
-                    self.nodes.prefetch(*neighbour);
-                    fresh.push(*neighbour);
-                }
+            visited.insert_all(self.nodes.links(level, node)?, fresh);
+            for neighbour in fresh.iter() {
+                self.nodes.prefetch(*neighbour);
             }
             if let Some(next) = beam.peek() {
                 self.nodes.prefetch_links(level, next);

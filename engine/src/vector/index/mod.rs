@@ -19,7 +19,7 @@ mod read;
 mod write;
 
 pub(crate) use pick::Pick;
-pub(crate) use read::Index;
+pub(crate) use read::{Index, Passes};
 pub(crate) use write::{Build, Moved, memory, write};
 
 use super::{

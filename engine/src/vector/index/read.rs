@@ -175,7 +175,7 @@ impl Index {
         self.about.curve.ef(recall, limit)
     }
 
-    /// Rows near to a vector of which `passes` holds with their scores by codes, at least `limit` of
+    /// Rows near to a vector of which `passes` holds, if it is given, with their scores by codes, at least `limit` of
     /// them if the walk finds so many, the best first. Codes err: it gives so many that the nearest of
     /// those that were found are among them. Where rows have lists, a row comes as often as vectors of
     /// its list are near. A row is what the file says, and may be none of the segment's. `None`
@@ -186,7 +186,7 @@ impl Index {
         scale: f32,
         wanted: Wanted,
         cancel: &Cancel,
-        mut passes: impl FnMut(u32) -> Result<bool>,
+        mut passes: Option<Passes<'_>>,
     ) -> Result<Option<Vec<(f32, u32)>>> {
         if self.sections.rows == 0 || wanted.limit == 0 {
             return Ok(Some(Vec::new()));
@@ -308,6 +308,9 @@ impl Index {
     }
 }
 
+/// Which rows may be answers.
+pub(crate) type Passes<'a> = &'a mut dyn FnMut(u32) -> Result<bool>;
+
 /// One search of an index.
 struct Search<'a> {
     index: &'a Index,
@@ -322,7 +325,7 @@ impl Search<'_> {
         &mut self,
         nodes: &impl Nodes,
         row: impl Fn(u32) -> Result<u32>,
-        passes: &mut impl FnMut(u32) -> Result<bool>,
+        passes: &mut Option<Passes<'_>>,
     ) -> Result<Option<Vec<(f32, u32)>>> {
         let Self {
             index,
@@ -347,11 +350,16 @@ impl Search<'_> {
         };
         let entry = walk.descend(index.links.len() - 1, 1, scratch)?;
         let ef = ef.max(limit).max(compared.unwrap_or(0));
-        let passes = |node| passes(row(node)?);
-        let has_ended = if few_pass {
-            walk.spread_matching(entry, ef, passes, scratch)?
-        } else {
-            walk.spread(0, entry, ef, passes, scratch)?
+        let has_ended = match passes {
+            // Looking up the rows of all nodes that come into view is a third of a walk among a million.
+            None => walk.spread(0, entry, ef, |_| Ok(true), scratch)?,
+            Some(passes) => {
+                let passes = |node| passes(row(node)?);
+                match few_pass {
+                    true => walk.spread_matching(entry, ef, passes, scratch)?,
+                    false => walk.spread(0, entry, ef, passes, scratch)?,
+                }
+            }
         };
         if !has_ended {
             return Ok(None);

@@ -6,6 +6,7 @@
 mod filtered;
 mod growth;
 mod handoff;
+mod hybrid;
 #[path = "../../engine/src/kernel/mod.rs"]
 #[expect(
     dead_code,
@@ -30,7 +31,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -45,6 +46,11 @@ const BENCHES: [Bench; 12] = [
         "handoff",
         "handing a closure to a pool and back, beside seven other ways",
         handoff::run,
+    ),
+    (
+        "hybrid",
+        "text and vectors in one query with a filter, beside its parts",
+        hybrid::run,
     ),
     (
         "kernels",

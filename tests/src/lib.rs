@@ -22,4 +22,5 @@ pub mod selective;
 pub mod settings;
 pub mod stored;
 pub mod truth;
+pub mod words;
 pub mod workload;

@@ -10,6 +10,7 @@ pub use script::{coda, random_script, script, writes};
 use crate::{
     nearest,
     opening::{self, Memory},
+    words,
 };
 use amphora::{
     Batch, BoxFuture, Database, Datatype, Edit, Field, Metric, Point, PointId, Result, Schema,
@@ -143,6 +144,8 @@ impl Model {
             }
             let problem = nearest::problem(&collection, &points.values().collect::<Vec<_>>())?;
             assert_eq!(problem, None);
+            let problem = words::problem(&collection, &points.values().collect::<Vec<_>>())?;
+            assert_eq!(problem, None);
             model.0.insert(name, points);
         }
         for snapshot in db.snapshots().wait()? {
@@ -232,6 +235,7 @@ fn schema() -> Schema {
             Vector::new(2, Metric::Manhattan).datatype(Datatype::Float16),
         )
         .field("version", Field::Integer)
+        .text("words", words::text())
 }
 
 /// A point that differs by its version, with `text` bytes of text.
@@ -249,6 +253,7 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
         .payload(json!({
             "version": version,
             "text": "x".repeat(text),
+            "words": format!("a point of v{version} w{y}"),
             "nested": { "list": [1.5, null, "q"] },
         }));
     // Every other point has one vector only.

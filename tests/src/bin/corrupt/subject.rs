@@ -1,8 +1,8 @@
 //! The database that is damaged: its files, what they must be read as, and how both were before.
 
 use amphora::{
-    Database, Datatype, Field, Hit, Hnsw, Metric, Point, PointId, Query, Result, Schema, Vector,
-    field,
+    Database, Datatype, Field, Hit, Hnsw, Metric, Point, PointId, Query, Result, Schema, TextQuery,
+    Vector, field,
     vfs::{MemoryVfs, Vfs},
 };
 use amphora_tests::{
@@ -10,6 +10,7 @@ use amphora_tests::{
     opening::{self, Memory},
     random::Random,
     stored::stored,
+    words,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, ops::Range};
@@ -38,6 +39,8 @@ struct Collection {
     count: u64,
     matching: u64,
     hits: Vec<Vec<Hit>>,
+    /// What is found by words.
+    texts: Vec<Vec<Hit>>,
     /// What is wrong with the hits of indexed searches; they may differ.
     problem: Option<String>,
 }
@@ -60,7 +63,16 @@ impl Seen {
                 let query = query.limit(200).with_vectors(true);
                 collection.search(query.exact()).wait()
             });
-            let problem = nearest::problem(&collection, &points.iter().collect::<Vec<_>>())?;
+            let texts = schema.texts.keys().flat_map(|name| {
+                let words = ["Chapter", "1 2 3"].map(TextQuery::from);
+                let queries = words.into_iter().chain([TextQuery::phrase("Chapter 1")]);
+                queries.map(move |query| Query::text(name, query).limit(200))
+            });
+            let texts = texts.map(|query| collection.search(query).wait());
+            let texts = texts.collect::<Result<_>>()?;
+            let points_read = points.iter().collect::<Vec<_>>();
+            let problem = nearest::problem(&collection, &points_read)?
+                .or(words::problem(&collection, &points_read)?);
             let seen_here = Collection {
                 found: found.collect::<Result<_>>()?,
                 count: collection.count().wait()?,
@@ -68,6 +80,7 @@ impl Seen {
                     .count_matching(field("year").above(1850))
                     .wait()?,
                 hits: hits.collect::<Result<_>>()?,
+                texts,
                 problem,
                 points,
                 schema,
@@ -244,6 +257,7 @@ fn schema() -> Schema {
         .vector("b", halves().hnsw(hnsw))
         .vector("c", Vector::new(1, Metric::Dot).multi())
         .field("year", Field::Integer)
+        .text("title", words::text())
 }
 
 fn halves() -> Vector {
@@ -270,6 +284,6 @@ fn point(number: u64, random: &mut Random) -> Point {
         .multi_vector("c", [values(1), values(1)])
         .payload(json!({
             "year": 1840 + random.below(20),
-            "title": format!("Chapter {}", random.below(1_000)),
+            "title": format!("Chapter {}", random.below(8)),
         }))
 }

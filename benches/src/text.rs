@@ -10,32 +10,24 @@ use crate::{
 };
 use amphora::{Op, Point, Query, Result, Schema, Text};
 use amphora_tests::{
-    data,
+    passages::{Passages, SEED},
     process::{processor, thread_processor},
-    random::Random,
     report::Figure,
 };
 use serde_json::json;
 use std::{collections::HashMap, hint::black_box};
 
 const TEXT: &str = "text";
-const SEED: u64 = 1_854;
-const QUERIES: usize = 500;
-/// Words that are rarer than in one of so many passages.
-const RARER: usize = 20;
 
 pub(crate) fn run(quick: bool, _only: Option<&str>) {
-    let Some(passages) = data::objects("books_text/passages.jsonl.zst") else {
+    let Some(passages) = Passages::load() else {
         return;
     };
-    let texts: Vec<String> = passages
-        .iter()
-        .map(|passage| words(passage["text"].as_str().expect("a text")))
-        .collect();
-    let lists = Lists::new(&texts);
+    let texts = &passages.texts;
+    let lists = Lists::new(texts);
     let text = Text::whitespace().positions(false);
     let subject = Subject::new(Schema::new().text(TEXT, text), building_fast());
-    let points = (0u64..).zip(&texts);
+    let points = (0u64..).zip(texts);
     let points = points.map(|(row, text)| Point::new(row).payload(json!({ TEXT: text })));
     let points: Vec<Point> = points.collect();
     let before = processor();
@@ -45,8 +37,7 @@ pub(crate) fn run(quick: bool, _only: Option<&str>) {
     Figure::new("text/ingest/cpu", processor() - before, "s", rows).print();
 
     let turns = if quick { 5 } else { 21 };
-    for (name, most) in [("all", texts.len()), ("rarer", texts.len() / RARER)] {
-        let queries = lists.queries(&texts, most);
+    for (name, queries) in passages.queries() {
         let ask = |query: &[&str]| {
             let query = Query::text(TEXT, query.join(" ")).limit(K);
             subject.points.search(query.with_payload(false))
@@ -82,13 +73,6 @@ pub(crate) fn run(quick: bool, _only: Option<&str>) {
     subject.close();
 }
 
-/// The words of a text, lower-cased, with a space between two.
-fn words(text: &str) -> String {
-    let words = text.split(|c: char| !c.is_alphanumeric());
-    let words = words.filter(|word| !word.is_empty()).map(str::to_lowercase);
-    words.collect::<Vec<_>>().join(" ")
-}
-
 /// The rows of each word with their occurrences, and the length of each row.
 struct Lists {
     lists: HashMap<String, Vec<(u32, u32)>>,
@@ -122,31 +106,6 @@ impl Lists {
             lists,
             lengths,
         }
-    }
-
-    /// Two to five different words of a passage that at most so many passages have.
-    fn queries<'a>(&self, texts: &'a [String], most: usize) -> Vec<Vec<&'a str>> {
-        let mut random = Random(SEED);
-        let mut queries = Vec::new();
-        while queries.len() < QUERIES {
-            let text = &texts[random.below(texts.len() as u64) as usize];
-            let mut words: Vec<&str> = text.split(' ').collect();
-            words.retain(|word| self.lists.get(*word).is_some_and(|list| list.len() <= most));
-            let wanted = 2 + random.below(4) as usize;
-            let mut query: Vec<&str> = Vec::new();
-            for _ in 0..wanted * 4 {
-                let Some(word) = words.get(random.below(words.len() as u64) as usize) else {
-                    break;
-                };
-                if query.len() < wanted && !query.contains(word) {
-                    query.push(word);
-                }
-            }
-            if query.len() == wanted {
-                queries.push(query);
-            }
-        }
-        queries
     }
 
     /// The best score, having scored every row and kept the best [`K`].

@@ -11,6 +11,7 @@ pub mod indexes;
 pub mod layer;
 pub mod nearest;
 pub mod opening;
+pub mod passages;
 pub mod power_loss;
 pub mod process;
 pub mod quota;

@@ -10,12 +10,14 @@ mod ladder;
 mod options;
 mod peer;
 mod plot;
+mod process;
 mod protocol;
 mod python;
 mod rounds;
 mod search;
 mod serve;
 mod systems;
+mod text;
 
 use options::Options;
 use std::{env, process::ExitCode};
@@ -24,7 +26,7 @@ use systems::SYSTEMS;
 /// What a bench is called, what it does and how it is run; it says how many systems were skipped.
 type Bench = (&'static str, &'static str, fn(&Options) -> usize);
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     (
         "search",
         "processor time per query at recall 0.90, 0.95 and 0.99, and building; real data",
@@ -35,14 +37,21 @@ const BENCHES: [Bench; 2] = [
         "recall and processor time per query under filters that keep 50 % to 0.1 %",
         filtered::run,
     ),
+    (
+        "text",
+        "processor time per query by words, indexing, and size; real data",
+        text::run,
+    ),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [command, name] = &arguments[..]
-        && command == "serve"
-    {
-        return serve::run(name);
+    if let [command, name] = &arguments[..] {
+        match command.as_str() {
+            "serve" => return serve::run(name),
+            "serve-texts" => return serve::texts::run(name),
+            _ => {}
+        }
     }
     let options = match Options::parse(&arguments) {
         Ok(options) => options,

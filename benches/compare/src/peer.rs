@@ -1,18 +1,13 @@
-//! A system in a process of its own, which ends with its handle.
+//! A system that holds vectors, in a process of its own.
 
 use crate::{
     options::Options,
-    protocol::{Answer, Ask, Build, Files, Search, Took},
+    process::{Process, this_program},
+    protocol::{Ask, Build, Files, Search, Took},
     python::Python,
     systems::{Host, SYSTEMS, System},
 };
-use std::{
-    cell::OnceCell,
-    env,
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-};
+use std::{cell::OnceCell, path::Path};
 
 const M: usize = 16;
 const EF_CONSTRUCTION: usize = 128;
@@ -55,12 +50,7 @@ impl Peer {
         directory: &Path,
     ) -> Result<Self, String> {
         let mut command = match system.host {
-            Host::Rust => {
-                let this = env::current_exe().map_err(|error| error.to_string())?;
-                let mut command = Command::new(this);
-                command.arg("serve");
-                command
-            }
+            Host::Rust => this_program("serve")?,
             Host::Python => {
                 let python = python.get_or_init(Python::prepare);
                 python.as_ref().map_err(String::clone)?.command()
@@ -86,54 +76,5 @@ impl Peer {
         self.process
             .ask(&asked)
             .map_err(|error| format!("{} cannot answer: {error}", self.system.name))
-    }
-}
-
-struct Process {
-    child: Child,
-    asks: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(command: &mut Command) -> Result<Self, String> {
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = piped
-            .spawn()
-            .map_err(|error| format!("{:?} cannot be started: {error}", piped.get_program()))?;
-        let (Some(asks), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err("the process has no pipes".to_owned());
-        };
-        Ok(Self {
-            child,
-            asks,
-            answers: BufReader::new(answers),
-        })
-    }
-
-    fn ask(&mut self, ask: &Ask) -> Result<Took, String> {
-        let ask = serde_json::to_string(ask).map_err(|error| error.to_string())?;
-        writeln!(self.asks, "{ask}").map_err(|error| format!("its process ended: {error}"))?;
-        loop {
-            let mut line = String::new();
-            let read = self.answers.read_line(&mut line);
-            if read.map_err(|error| error.to_string())? == 0 {
-                return Err("its process ended".to_owned());
-            }
-            match serde_json::from_str(&line) {
-                Ok(Answer::Done(took)) => return Ok(took),
-                Ok(Answer::Failed(error)) => return Err(error),
-                // Some libraries print.
-                Err(_) => eprint!("{line}"),
-            }
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It holds nothing that matters after the run.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,7 +1,7 @@
 //! What a system is asked and what it answers: one JSON object per line.
 //!
-//! Vectors and payloads go by files, so that every system reads the same bytes and no question is
-//! large. `peers.py` speaks the same.
+//! Vectors, payloads and texts go by files, so that every system reads the same bytes and no question
+//! is large. `peers.py` speaks the same, but for texts.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -11,6 +11,8 @@ use std::path::PathBuf;
 pub(crate) enum Ask {
     Build(Build),
     Search(Search),
+    Index(Index),
+    Find(Find),
 }
 
 /// Take in a data set, until all of it is indexed.
@@ -52,6 +54,38 @@ pub(crate) struct Search {
 pub(crate) struct Below {
     pub(crate) field: String,
     pub(crate) below: u64,
+}
+
+/// Take in texts and keep them, in place of those before, until all of them can be searched.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Index {
+    /// A text per line.
+    pub(crate) texts: PathBuf,
+    /// Otherwise they are kept alone.
+    pub(crate) is_indexed: bool,
+    /// Where files may be laid; emptied before.
+    pub(crate) directory: PathBuf,
+}
+
+/// Answer queries, which ask for any of their words, one after another for a single caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Find {
+    /// A query per line, as it is typed.
+    pub(crate) queries: PathBuf,
+    pub(crate) k: usize,
+    pub(crate) way: Way,
+}
+
+/// What a query comes from and what it gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Way {
+    /// Rows for what was typed.
+    Rows,
+    /// Their texts too.
+    Texts,
+    /// Rows for what was brought to terms before the clock starts.
+    Prepared,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::{
     plot::{self, Line},
     protocol::{Search, Took},
     rounds::in_rounds,
-    systems::{AMPHORA, Kind},
+    systems::{AMPHORA, Kind, System},
 };
 use amphora_tests::{
     data,
@@ -32,7 +32,8 @@ pub(crate) fn run(options: &Options) -> usize {
     };
     let directory = tempfile::tempdir().expect("a directory");
     let files = books.write(directory.path()).expect("room on the disk");
-    let (peers, mut skipped) = peer::start(options, |_| true, &files, directory.path());
+    let vectors = |system: &System| system.kind != Kind::Texts;
+    let (peers, mut skipped) = peer::start(options, vectors, &files, directory.path());
     report_builds(&peers);
     let queries = if options.quick { 500 } else { truth.len() };
     let mut entries = Vec::new();
@@ -195,6 +196,7 @@ fn report(entries: &[Entry], place: usize, recall: f64, n: usize) {
             let kind = match system.kind {
                 Kind::Index => "index",
                 Kind::Database => "database",
+                Kind::Texts => "texts",
             };
             let spread = samples.spread();
             let name = format!(

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Index,
     /// Payloads, filters, and files.
     Database,
+    /// Texts, and no vectors.
+    Texts,
 }
 
 /// Which program runs it.
@@ -26,6 +28,7 @@ pub(crate) enum Host {
 }
 
 pub(crate) const AMPHORA: &str = "amphora";
+pub(crate) const TANTIVY: &str = "tantivy";
 
 /// Those in Rust are there if the program was built with their features.
 pub(crate) const SYSTEMS: &[System] = &[
@@ -42,6 +45,8 @@ pub(crate) const SYSTEMS: &[System] = &[
     system("qdrant-edge", Kind::Database, Host::Python),
     system("zvec", Kind::Database, Host::Python),
     system("zvec-int8", Kind::Database, Host::Python),
+    #[cfg(feature = "tantivy")]
+    system(TANTIVY, Kind::Texts, Host::Rust),
 ];
 
 const fn system(name: &'static str, kind: Kind, host: Host) -> System {

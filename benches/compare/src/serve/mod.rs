@@ -1,4 +1,5 @@
-//! Systems in Rust behind the line protocol: `amphora-compare serve NAME`. The twin of `peers.py`.
+//! Systems in Rust behind the line protocol: `amphora-compare serve NAME`, the twin of `peers.py`, and
+//! `serve-texts NAME`.
 //!
 //! Requests are made before the clock starts and answers are taken apart after it stops.
 
@@ -7,6 +8,7 @@ mod amphora;
 mod hannoy;
 #[cfg(feature = "hnsw_rs")]
 mod hnsw_rs;
+pub(crate) mod texts;
 
 use crate::{
     protocol::{Answer, Ask, Build, Files, Search, Took},
@@ -102,6 +104,7 @@ fn serve<S: Served>() {
             let (system, data) = holding.as_ref().ok_or("nothing was built")?;
             self::search(system, data, &search)
         }
+        Ask::Index(_) | Ask::Find(_) => Err("texts are not for this process".into()),
     });
 }
 

@@ -50,7 +50,7 @@ fn bound(bound: &Bound<Value>) -> Bound<(i128, f64)> {
 
 /// The values of a field: those of the key that is the whole path, or else of the keys that its
 /// dots part; the items of an array rather than itself. A null is none.
-fn values<'a>(payload: &'a Value, path: &str) -> Vec<&'a Value> {
+pub(crate) fn values<'a>(payload: &'a Value, path: &str) -> Vec<&'a Value> {
     let Some(map) = payload.as_object() else {
         return Vec::new();
     };

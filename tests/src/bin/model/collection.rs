@@ -4,10 +4,11 @@ use super::{
     brute,
     edit::{Change, How, Selected, When, at},
     step::{Alteration, Expected, Ranked, Ranking},
+    words,
 };
 use amphora::{
     Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, QueryKind, Schema,
-    Vector,
+    Text, TextQuery, Vector,
 };
 use amphora_tests::{nearest, stored::stored};
 use serde_json::{Map, Value};
@@ -199,7 +200,12 @@ impl Collection {
 
     /// Changes the schema, or says why not.
     pub(crate) fn alter(&mut self, alteration: &Alteration) -> Result<(), ErrorKind> {
-        let (vectors, fields) = (&mut self.schema.vectors, &mut self.schema.fields);
+        let Schema {
+            vectors,
+            fields,
+            texts,
+            ..
+        } = &mut self.schema;
         let done = match alteration {
             Alteration::AddVector(name, vector) => {
                 if vectors.contains_key(name) {
@@ -224,6 +230,14 @@ impl Collection {
                 vectors.remove(name).is_some()
             }
             Alteration::DropField(name) => fields.remove(name).is_some(),
+            Alteration::AddText(name, text) => {
+                if texts.contains_key(name) {
+                    return Err(ErrorKind::AlreadyExists);
+                }
+                texts.insert(name.clone(), text.clone());
+                true
+            }
+            Alteration::DropText(name) => texts.remove(name).is_some(),
         };
         if done {
             Ok(())
@@ -275,24 +289,38 @@ impl Collection {
     }
 
     fn fits_payload(&self, payload: &Payload) -> bool {
-        self.schema.fields.iter().all(|(name, field)| {
-            let value = payload.get(name).unwrap_or(&Value::Null);
-            let items = value.as_array().map_or(std::slice::from_ref(value), |v| v);
-            items.iter().all(|item| {
-                item.is_null()
-                    || match field {
-                        Field::Keyword => item.is_string(),
-                        Field::Integer => item.is_i64() || item.is_u64(),
-                        Field::Float => item.is_number(),
-                        Field::Bool => item.is_boolean(),
-                        other => panic!("the model does not know {other:?}"),
-                    }
+        let whole = payload.to_value();
+        let mut texts = self.schema.texts.keys();
+        let has_texts = texts.all(|name| {
+            let values = brute::values(&whole, name);
+            values.into_iter().all(Value::is_string)
+        });
+        has_texts
+            && self.schema.fields.iter().all(|(name, field)| {
+                let value = payload.get(name).unwrap_or(&Value::Null);
+                let items = value.as_array().map_or(std::slice::from_ref(value), |v| v);
+                items.iter().all(|item| {
+                    item.is_null()
+                        || match field {
+                            Field::Keyword => item.is_string(),
+                            Field::Integer => item.is_i64() || item.is_u64(),
+                            Field::Float => item.is_number(),
+                            Field::Bool => item.is_boolean(),
+                            other => panic!("the model does not know {other:?}"),
+                        }
+                })
             })
-        })
     }
 
     pub(crate) fn search(&self, query: &Query) -> Expected {
         let refused = Expected::Refused(ErrorKind::InvalidInput);
+        if let QueryKind::Text {
+            texts,
+            query: asked,
+        } = &query.kind
+        {
+            return self.search_words(query, texts, asked).unwrap_or(refused);
+        }
         let (QueryKind::Nearest { vector: name, .. }
         | QueryKind::NearestMulti { vector: name, .. }) = &query.kind
         else {
@@ -338,6 +366,48 @@ impl Collection {
             with_payload: query.with_payload,
             with_vectors: query.with_vectors,
         })
+    }
+}
+
+impl Collection {
+    /// What has the words, in whatever order: scores are compared where nothing is ever deleted.
+    fn search_words(
+        &self,
+        query: &Query,
+        named: &[(String, f32)],
+        asked: &TextQuery,
+    ) -> Option<Expected> {
+        let declared = &self.schema.texts;
+        let texts: Vec<(&str, &Text)> = match named {
+            [] => declared
+                .iter()
+                .map(|(name, text)| (&**name, text))
+                .collect(),
+            named => {
+                let found = named.iter().map(|(name, _)| declared.get_key_value(name));
+                let found = found.map(|found| found.map(|(name, text)| (&**name, text)));
+                found.collect::<Option<_>>()?
+            }
+        };
+        let limit = nearest::limit_of(query);
+        if !(1..=10_000).contains(&limit) || words::has(&Value::Null, &texts, asked).is_none() {
+            return None;
+        }
+        let matching = self.matching(query.filter.as_ref());
+        let has = |point: &&Point| words::has(&point.payload.to_value(), &texts, asked);
+        let ranked = |point: &Point| Ranked {
+            score: 0.0,
+            tolerance: f64::INFINITY,
+            point: point.clone(),
+        };
+        let matching = matching.filter(|point| has(point) == Some(true));
+        Some(Expected::Hits(Ranking {
+            all: matching.map(ranked).collect(),
+            limit,
+            is_exact: true,
+            with_payload: query.with_payload,
+            with_vectors: query.with_vectors,
+        }))
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     edit::at,
     model::{Model, STALE},
     step::{FEEDS, NAMES, SNAPSHOTS, Step, Way, Write},
+    words::{self, TEXTS},
 };
 use amphora::{Datatype, Field, Filter, Point, PointId, Query, Schema, Vector, field};
 use amphora_tests::{nearest::METRICS, random::Random};
@@ -153,6 +154,11 @@ fn schema(random: &mut Random) -> Schema {
     for (name, declared) in DECLARED {
         if random.below(2) == 0 {
             schema = schema.field(name, declared);
+        }
+    }
+    for name in TEXTS {
+        if random.below(3) == 0 {
+            schema = schema.text(name, words::text(random));
         }
     }
     schema
@@ -347,6 +353,7 @@ pub(crate) fn payload(random: &mut Random) -> Value {
     });
     put(random, "tag", |random| json!(pick(random, &TAGS)));
     put(random, "weight", number);
+    put(random, "words", words::value);
     put(random, "flag", |random| json!(random.below(2) == 0));
     put(random, "any", |random| match random.below(4) {
         0 => json!(pick(random, &TAGS)),
@@ -434,7 +441,11 @@ fn query(random: &mut Random, collection: Option<&Collection>) -> Query {
     if random.below(200) == 0 {
         is_multi = !is_multi;
     }
+    let has_text = collection.is_some_and(|collection| !collection.schema.texts.is_empty());
     let query = match is_multi {
+        _ if random.below(40) == 0 || has_text && random.below(3) == 0 => {
+            words::query(random, collection)
+        }
         true => Query::nearest_multi(name, list(random, dimensions, 1e15)),
         false => Query::nearest(name, values(random, dimensions, 1e15)),
     };

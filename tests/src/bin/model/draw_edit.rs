@@ -6,6 +6,7 @@ use super::{
     edit::{Change, How, Selected, When},
     model::Model,
     step::Alteration,
+    words::{self, TEXTS},
 };
 use amphora::{Payload, Point};
 use amphora_tests::random::Random;
@@ -94,8 +95,16 @@ fn how(random: &mut Random, model: &Model, name: usize) -> How {
 pub(crate) fn alteration(random: &mut Random, collection: Option<&Collection>) -> Alteration {
     let name = *pick(random, &VECTORS);
     let (field, declared) = *pick(random, &DECLARED);
+    let text = *pick(random, &TEXTS);
     let has = |has: fn(&Collection, &str) -> bool, name| collection.is_some_and(|c| has(c, name));
     let sensible = random.below(10) > 0;
+    if random.below(4) == 0 {
+        let drops = has(|c, name| c.schema.texts.contains_key(name), text) == sensible;
+        return match drops {
+            true => Alteration::DropText(text.to_owned()),
+            false => Alteration::AddText(text.to_owned(), words::text(random)),
+        };
+    }
     if random.below(2) == 0 {
         let drops = has(|c, name| c.schema.vectors.contains_key(name), name) == sensible;
         return match drops {

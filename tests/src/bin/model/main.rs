@@ -14,6 +14,7 @@ mod edit;
 mod model;
 mod shrink;
 mod step;
+mod words;
 mod world;
 
 use amphora_tests::{opening::Memory, random::Random, report::Figure, settings::Settings};

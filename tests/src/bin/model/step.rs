@@ -1,7 +1,7 @@
 //! What can be done to a database, as data, and what it can answer.
 
 use super::edit::Change;
-use amphora::{ErrorKind, Field, Filter, Hit, Point, PointId, Query, Schema, Vector};
+use amphora::{ErrorKind, Field, Filter, Hit, Point, PointId, Query, Schema, Text, Vector};
 use amphora_tests::nearest;
 use std::collections::BTreeMap;
 
@@ -72,6 +72,8 @@ pub(crate) enum Alteration {
     DropVector(String),
     AddField(String, Field),
     DropField(String),
+    AddText(String, Text),
+    DropText(String),
 }
 
 /// How a database ends before it is opened again.
@@ -96,6 +98,8 @@ impl Step {
             Self::Alter(_, Alteration::DropVector(_)) => "drop_vector",
             Self::Alter(_, Alteration::AddField(..)) => "add_field",
             Self::Alter(_, Alteration::DropField(_)) => "drop_field",
+            Self::Alter(_, Alteration::AddText(..)) => "add_text",
+            Self::Alter(_, Alteration::DropText(_)) => "drop_text",
             Self::Snapshot(_) => "create_snapshot",
             Self::Forget(_) => "delete_snapshot",
             Self::Restore(_) => "restore_snapshot",
@@ -285,7 +289,8 @@ impl Ranking {
             }
         }
         let mut pairs = hits.windows(2);
-        let unsorted = pairs.any(|pair| pair[0].score < pair[1].score);
-        unsorted.then(|| "the hits are not in the order of their scores".to_owned())
+        let is_before = |a: &Hit, b: &Hit| a.score > b.score || a.score == b.score && a.id < b.id;
+        let unsorted = pairs.any(|pair| !is_before(&pair[0], &pair[1]));
+        unsorted.then(|| "the hits are not in the order of their scores and ids".to_owned())
     }
 }

@@ -187,6 +187,8 @@ fn alter(collection: &Collection, alteration: &Alteration) -> Op<()> {
         Alteration::DropVector(name) => collection.drop_vector(name),
         Alteration::AddField(name, field) => collection.add_field(name, *field),
         Alteration::DropField(name) => collection.drop_field(name),
+        Alteration::AddText(name, text) => collection.add_text(name, text.clone()),
+        Alteration::DropText(name) => collection.drop_text(name),
     }
 }
 

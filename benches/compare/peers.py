@@ -114,26 +114,41 @@ class UsearchF16(Usearch):
     dtype = "f16"
 
 
+def one_segment(qdrant, ask, **vectors):
+    """How an edge shard with these vectors is set up."""
+    return qdrant.EdgeConfig(
+        hnsw_config=qdrant.HnswIndexConfig(
+            m=ask["m"],
+            ef_construct=ask["ef_construction"],
+            full_scan_threshold=10_000,
+            max_indexing_threads=ask["threads"],
+        ),
+        # One segment, as the others have it.
+        optimizers=qdrant.EdgeOptimizersConfig(
+            default_segment_number=1, max_segment_size=10_000_000, indexing_threshold=1_000
+        ),
+        # Twice as cheap for a single caller as its default, a thread per processor.
+        max_search_threads=1,
+        **vectors,
+    )
+
+
+def settle(shard, vectors):
+    """Waits until all of an edge shard is on the disk and indexed."""
+    shard.flush()
+    while shard.optimize():
+        pass
+    indexed = shard.info().indexed_vectors_count
+    assert indexed == vectors, f"{indexed} vectors of {vectors} are indexed"
+
+
 class QdrantEdge:
     def __init__(self, ask, data, directory):
         import qdrant_edge as qdrant
 
         self.qdrant = qdrant
-        config = qdrant.EdgeConfig(
-            vectors=qdrant.EdgeVectorParams(size=data.dimensions, distance=qdrant.Distance.Cosine),
-            hnsw_config=qdrant.HnswIndexConfig(
-                m=ask["m"],
-                ef_construct=ask["ef_construction"],
-                full_scan_threshold=10_000,
-                max_indexing_threads=ask["threads"],
-            ),
-            # One segment, as the others have it.
-            optimizers=qdrant.EdgeOptimizersConfig(
-                default_segment_number=1, max_segment_size=10_000_000, indexing_threshold=1_000
-            ),
-            # Twice as cheap for a single caller as its default, a thread per processor.
-            max_search_threads=1,
-        )
+        vectors = qdrant.EdgeVectorParams(size=data.dimensions, distance=qdrant.Distance.Cosine)
+        config = one_segment(qdrant, ask, vectors=vectors)
         self.shard = qdrant.EdgeShard.create(directory, config)
         update = qdrant.UpdateOperation
         # Before the vectors are indexed: the graph gets further links for each indexed field.
@@ -146,12 +161,7 @@ class QdrantEdge:
                 for row in batch
             ]
             self.shard.update(update.upsert_points(points))
-        self.shard.flush()
-        while self.shard.optimize():
-            pass
-        info = self.shard.info()
-        indexed = info.indexed_vectors_count
-        assert indexed == len(data.base), f"{indexed} vectors of {len(data.base)} are indexed"
+        settle(self.shard, len(data.base))
 
     def prepare(self, data, ask):
         qdrant = self.qdrant
@@ -279,8 +289,8 @@ class Clock:
 
 
 class Runner:
-    def __init__(self, name):
-        self.make = PEERS[name]
+    def __init__(self, make):
+        self.make = make
         self.data = self.peer = None
 
     def answer(self, ask):
@@ -301,11 +311,12 @@ class Runner:
         return {"rows": self.peer.rows(answers), **clock.took()}
 
 
-def main():
+def serve(peers, make_runner):
+    """Answers for the peer that is named on the command line, until there are no more questions."""
     # Whatever a library prints goes to standard error, and not among the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    runner = Runner(sys.argv[1])
+    runner = make_runner(peers[sys.argv[1]])
     for line in sys.stdin:
         try:
             answer = {"done": runner.answer(json.loads(line))}
@@ -315,4 +326,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    serve(PEERS, Runner)

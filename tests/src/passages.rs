@@ -87,7 +87,8 @@ impl Passages {
 }
 
 /// The words of a text, lower-cased, with a space between two.
-fn words(text: &str) -> String {
+#[must_use]
+pub fn words(text: &str) -> String {
     let words = text.split(|c: char| !c.is_alphanumeric());
     let words = words.filter(|word| !word.is_empty()).map(str::to_lowercase);
     words.collect::<Vec<_>>().join(" ")

@@ -45,6 +45,7 @@ impl Dataset {
             queries: directory.join("queries.f32"),
             payloads: directory.join("payloads.jsonl"),
             indexed: self.indexed.clone(),
+            terms: None,
         };
         std::fs::write(&files.base, bytemuck::cast_slice(&self.base.values))?;
         std::fs::write(&files.queries, bytemuck::cast_slice(&self.queries.values))?;

@@ -6,7 +6,7 @@
 use crate::{
     dataset::{Dataset, K},
     options::Options,
-    peer::{self, Peer},
+    peer::{self, Peer, Role},
     protocol::{Below, Search},
     rounds::in_rounds,
     systems::{AMPHORA, Kind, System},
@@ -32,7 +32,8 @@ pub(crate) fn run(options: &Options) -> usize {
     let directory = tempfile::tempdir().expect("a directory");
     let files = points.write(directory.path()).expect("room on the disk");
     let databases = |system: &System| system.kind == Kind::Database;
-    let (peers, mut skipped) = peer::start(options, databases, &files, directory.path());
+    let (peers, mut skipped) =
+        peer::start(options, Role::Vectors, databases, &files, directory.path());
     for peer in &peers {
         let name = |what| format!("filtered/build-{what}/{}", peer.system.name);
         Figure::new(name("cpu"), peer.built.cpu, "s", 1).print();

@@ -4,8 +4,10 @@
 //! per figure and line, as the project's other benches do. Every system, Amphora included, runs in a
 //! process of its own and is asked over its standard input; see `protocol`.
 
+mod bm25;
 mod dataset;
 mod filtered;
+mod hybrid;
 mod ladder;
 mod options;
 mod peer;
@@ -26,7 +28,7 @@ use systems::SYSTEMS;
 /// What a bench is called, what it does and how it is run; it says how many systems were skipped.
 type Bench = (&'static str, &'static str, fn(&Options) -> usize);
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: [Bench; 4] = [
     (
         "search",
         "processor time per query at recall 0.90, 0.95 and 0.99, and building; real data",
@@ -36,6 +38,11 @@ const BENCHES: [Bench; 3] = [
         "filtered",
         "recall and processor time per query under filters that keep 50 % to 0.1 %",
         filtered::run,
+    ),
+    (
+        "hybrid",
+        "time per query of a vector and words, fused, with and without a filter; real data",
+        hybrid::run,
     ),
     (
         "text",
@@ -49,6 +56,7 @@ fn main() -> ExitCode {
     if let [command, name] = &arguments[..] {
         match command.as_str() {
             "serve" => return serve::run(name),
+            "serve-hybrid" => return serve::hybrid::run(name),
             "serve-texts" => return serve::texts::run(name),
             _ => {}
         }

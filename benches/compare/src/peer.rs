@@ -3,7 +3,7 @@
 use crate::{
     options::Options,
     process::{Process, this_program},
-    protocol::{Ask, Build, Files, Search, Took},
+    protocol::{Ask, Build, Files, Fuse, Search, Took},
     python::Python,
     systems::{Host, SYSTEMS, System},
 };
@@ -12,6 +12,23 @@ use std::{cell::OnceCell, path::Path};
 const M: usize = 16;
 const EF_CONSTRUCTION: usize = 128;
 const THREADS: usize = 2;
+
+/// What the systems are asked for, which tells the programs that hold them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    Vectors,
+    Hybrid,
+}
+
+impl Role {
+    /// The command of this program, and the script.
+    const fn programs(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Vectors => ("serve", "peers.py"),
+            Self::Hybrid => ("serve-hybrid", "hybrid.py"),
+        }
+    }
+}
 
 /// A system that has taken in the data.
 pub(crate) struct Peer {
@@ -24,6 +41,7 @@ pub(crate) struct Peer {
 /// could not be, which a line on standard error explains.
 pub(crate) fn start(
     options: &Options,
+    role: Role,
     wanted: impl Fn(&System) -> bool,
     data: &Files,
     directory: &Path,
@@ -31,7 +49,7 @@ pub(crate) fn start(
     let python = OnceCell::new();
     let (mut peers, mut skipped) = (Vec::new(), 0);
     for system in SYSTEMS.iter().filter(|it| options.wants(it) && wanted(it)) {
-        match Peer::start(system, &python, data, directory) {
+        match Peer::start(system, role, &python, data, directory) {
             Ok(peer) => peers.push(peer),
             Err(error) => {
                 eprintln!("{} is skipped: {error}", system.name);
@@ -45,15 +63,17 @@ pub(crate) fn start(
 impl Peer {
     fn start(
         system: &'static System,
+        role: Role,
         python: &OnceCell<Result<Python, String>>,
         data: &Files,
         directory: &Path,
     ) -> Result<Self, String> {
+        let (command, script) = role.programs();
         let mut command = match system.host {
-            Host::Rust => this_program("serve")?,
+            Host::Rust => this_program(command)?,
             Host::Python => {
                 let python = python.get_or_init(Python::prepare);
-                python.as_ref().map_err(String::clone)?.command()
+                python.as_ref().map_err(String::clone)?.command(script)
             }
         };
         let mut process = Process::start(command.arg(system.name))?;
@@ -72,9 +92,16 @@ impl Peer {
     }
 
     pub(crate) fn search(&mut self, search: &Search) -> Result<Took, String> {
-        let asked = Ask::Search(search.clone());
+        self.ask(&Ask::Search(search.clone()))
+    }
+
+    pub(crate) fn fuse(&mut self, fuse: &Fuse) -> Result<Took, String> {
+        self.ask(&Ask::Fuse(fuse.clone()))
+    }
+
+    fn ask(&mut self, ask: &Ask) -> Result<Took, String> {
         self.process
-            .ask(&asked)
+            .ask(ask)
             .map_err(|error| format!("{} cannot answer: {error}", self.system.name))
     }
 }

@@ -1,7 +1,7 @@
 //! What a system is asked and what it answers: one JSON object per line.
 //!
 //! Vectors, payloads and texts go by files, so that every system reads the same bytes and no question
-//! is large. `peers.py` speaks the same, but for texts.
+//! is large. `peers.py` and `hybrid.py` speak the same, but for texts.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ pub(crate) enum Ask {
     Search(Search),
     Index(Index),
     Find(Find),
+    Fuse(Fuse),
 }
 
 /// Take in a data set, until all of it is indexed.
@@ -37,6 +38,8 @@ pub(crate) struct Files {
     pub(crate) payloads: PathBuf,
     /// The integer fields that filters will be on.
     pub(crate) indexed: Vec<String>,
+    /// A [`Sparse`] per row and line, for what looks for words by them.
+    pub(crate) terms: Option<PathBuf>,
 }
 
 /// Answer queries one after another for a single caller.
@@ -76,6 +79,39 @@ pub(crate) struct Find {
     pub(crate) way: Way,
 }
 
+/// Answer queries by vectors and by words, fused by reciprocal ranks, one after another for a single
+/// caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Fuse {
+    /// An [`Asked`] per line; its vector is in the same row of the queries of the data.
+    pub(crate) queries: PathBuf,
+    pub(crate) count: usize,
+    pub(crate) ef: usize,
+    /// What each part finds.
+    pub(crate) depth: usize,
+    pub(crate) k: usize,
+    /// Whether only the works of the author are looked at.
+    pub(crate) is_filtered: bool,
+    /// Otherwise ids alone.
+    pub(crate) with_payload: bool,
+}
+
+/// What is asked for beside a vector.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) words: String,
+    pub(crate) author: String,
+    /// The words, for what looks for them by terms.
+    pub(crate) terms: Sparse,
+}
+
+/// A number for each of some terms.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sparse {
+    pub(crate) indices: Vec<u32>,
+    pub(crate) values: Vec<f32>,
+}
+
 /// What a query comes from and what it gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,4 +140,7 @@ pub(crate) struct Took {
     pub(crate) wall: f64,
     /// Seconds of all threads of the process.
     pub(crate) cpu: f64,
+    /// Seconds that each query took, where they are wanted.
+    #[serde(default)]
+    pub(crate) walls: Vec<f64>,
 }

@@ -1,4 +1,4 @@
-//! The virtual environment that `peers.py` runs in, made once below the target directory.
+//! The virtual environment that the peers in Python run in, made once below the target directory.
 
 use std::{
     env, fs,
@@ -41,10 +41,12 @@ impl Python {
         Ok(Self { program })
     }
 
-    /// `peers.py`; the name of the peer is to be added.
-    pub(crate) fn command(&self) -> Command {
+    /// A script that lies beside `src`; the name of the peer is to be added.
+    pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.py"));
+        // A script that imports another would leave it compiled beside it.
+        command.arg("-B");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script));
         command
     }
 }

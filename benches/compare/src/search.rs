@@ -9,7 +9,7 @@ use crate::{
     dataset::{Dataset, K},
     ladder::{LADDER, RECALLS, Rung, around, cost_at},
     options::Options,
-    peer::{self, Peer},
+    peer::{self, Peer, Role},
     plot::{self, Line},
     protocol::{Search, Took},
     rounds::in_rounds,
@@ -32,8 +32,9 @@ pub(crate) fn run(options: &Options) -> usize {
     };
     let directory = tempfile::tempdir().expect("a directory");
     let files = books.write(directory.path()).expect("room on the disk");
-    let vectors = |system: &System| system.kind != Kind::Texts;
-    let (peers, mut skipped) = peer::start(options, vectors, &files, directory.path());
+    let vectors = |system: &System| matches!(system.kind, Kind::Index | Kind::Database);
+    let (peers, mut skipped) =
+        peer::start(options, Role::Vectors, vectors, &files, directory.path());
     report_builds(&peers);
     let queries = if options.quick { 500 } else { truth.len() };
     let mut entries = Vec::new();
@@ -197,6 +198,7 @@ fn report(entries: &[Entry], place: usize, recall: f64, n: usize) {
                 Kind::Index => "index",
                 Kind::Database => "database",
                 Kind::Texts => "texts",
+                Kind::Hybrid => "hybrid",
             };
             let spread = samples.spread();
             let name = format!(

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Database,
     /// Texts, and no vectors.
     Texts,
+    /// Vectors and words, asked for in `hybrid` alone.
+    Hybrid,
 }
 
 /// Which program runs it.
@@ -23,11 +25,12 @@ pub(crate) enum Kind {
 pub(crate) enum Host {
     /// This one, as `serve NAME`.
     Rust,
-    /// `peers.py`.
+    /// `peers.py`, or `hybrid.py`.
     Python,
 }
 
 pub(crate) const AMPHORA: &str = "amphora";
+pub(crate) const QDRANT_EDGE: &str = "qdrant-edge";
 pub(crate) const TANTIVY: &str = "tantivy";
 
 /// Those in Rust are there if the program was built with their features.
@@ -42,7 +45,10 @@ pub(crate) const SYSTEMS: &[System] = &[
     system("hnsw_rs", Kind::Index, Host::Rust),
     #[cfg(feature = "hannoy")]
     system("hannoy", Kind::Index, Host::Rust),
-    system("qdrant-edge", Kind::Database, Host::Python),
+    system(QDRANT_EDGE, Kind::Database, Host::Python),
+    system("qdrant-edge-sparse", Kind::Hybrid, Host::Python),
+    system("lancedb", Kind::Hybrid, Host::Python),
+    system("lancedb-10", Kind::Hybrid, Host::Python),
     system("zvec", Kind::Database, Host::Python),
     system("zvec-int8", Kind::Database, Host::Python),
     #[cfg(feature = "tantivy")]

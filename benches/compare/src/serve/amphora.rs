@@ -10,12 +10,12 @@ use amphora_blocking::amphora::{
 use amphora_tests::truth;
 use std::time::Duration;
 
-const VECTOR: &str = "embedding";
+pub(super) const VECTOR: &str = "embedding";
 const BATCH: usize = 1_000;
 const LONG: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Amphora {
-    points: Collection,
+    pub(super) points: Collection,
     _db: Database,
 }
 
@@ -24,36 +24,12 @@ impl Served for Amphora {
     type Hits = Vec<Hit>;
 
     fn build(build: &Build, data: &Data) -> Result<Self> {
-        let options = Options {
-            request_timeout: LONG,
-            // As many to build with as the others have.
-            pools: Some(PoolOptions {
-                update_threads: build.threads,
-                ..PoolOptions::default()
-            }),
-            ..Options::default()
-        };
-        let db = amphora_blocking::builder(&build.directory).options(options);
-        let db = db.open().wait()?;
         let vector = Vector::new(u32::try_from(data.dimensions)?, Metric::Cosine);
         let mut schema = Schema::new().vector(VECTOR, vector);
         for field in &data.indexed {
             schema = schema.field(field, Field::Integer);
         }
-        let points = db.create_collection("points", schema).wait()?;
-        // Durable once, at the end, as the others are.
-        let hasty = points.with_durability(Durability::Os);
-        let mut rows = (0u64..).zip(data.rows().zip(&data.payloads));
-        loop {
-            let batch: Vec<Point> = rows.by_ref().take(BATCH).map(point).collect();
-            if batch.is_empty() {
-                break;
-            }
-            hasty.upsert(batch).wait()?;
-        }
-        db.flush().wait()?;
-        db.optimize().timeout(LONG).wait()?;
-        Ok(Self { points, _db: db })
+        Self::fill(build, data, schema)
     }
 
     fn request(&self, values: &[f32], search: &Search) -> Result<Query> {
@@ -70,6 +46,37 @@ impl Served for Amphora {
 
     fn rows(hits: Vec<Hit>) -> Vec<i64> {
         truth::rows(&hits)
+    }
+}
+
+impl Amphora {
+    /// Takes in the data until all of it is indexed.
+    pub(super) fn fill(build: &Build, data: &Data, schema: Schema) -> Result<Self> {
+        let options = Options {
+            request_timeout: LONG,
+            // As many to build with as the others have.
+            pools: Some(PoolOptions {
+                update_threads: build.threads,
+                ..PoolOptions::default()
+            }),
+            ..Options::default()
+        };
+        let db = amphora_blocking::builder(&build.directory).options(options);
+        let db = db.open().wait()?;
+        let points = db.create_collection("points", schema).wait()?;
+        // Durable once, at the end, as the others are.
+        let hasty = points.with_durability(Durability::Os);
+        let mut rows = (0u64..).zip(data.rows().zip(&data.payloads));
+        loop {
+            let batch: Vec<Point> = rows.by_ref().take(BATCH).map(point).collect();
+            if batch.is_empty() {
+                break;
+            }
+            hasty.upsert(batch).wait()?;
+        }
+        db.flush().wait()?;
+        db.optimize().timeout(LONG).wait()?;
+        Ok(Self { points, _db: db })
     }
 }
 

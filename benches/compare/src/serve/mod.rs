@@ -1,5 +1,5 @@
 //! Systems in Rust behind the line protocol: `amphora-compare serve NAME`, the twin of `peers.py`, and
-//! `serve-texts NAME`.
+//! `serve-texts NAME` and `serve-hybrid NAME`.
 //!
 //! Requests are made before the clock starts and answers are taken apart after it stops.
 
@@ -8,6 +8,7 @@ mod amphora;
 mod hannoy;
 #[cfg(feature = "hnsw_rs")]
 mod hnsw_rs;
+pub(crate) mod hybrid;
 pub(crate) mod texts;
 
 use crate::{
@@ -19,6 +20,7 @@ use std::{
     error::Error,
     fs,
     io::{self, BufRead},
+    ops::Range,
     process::ExitCode,
     time::Instant,
 };
@@ -66,9 +68,9 @@ impl Data {
         self.base.chunks_exact(self.dimensions)
     }
 
-    fn queries(&self, search: &Search) -> impl Iterator<Item = &[f32]> {
+    fn queries(&self, range: Range<usize>) -> impl Iterator<Item = &[f32]> {
         let queries = self.queries.chunks_exact(self.dimensions);
-        queries.skip(search.first).take(search.count)
+        queries.skip(range.start).take(range.len())
     }
 }
 
@@ -104,7 +106,7 @@ fn serve<S: Served>() {
             let (system, data) = holding.as_ref().ok_or("nothing was built")?;
             self::search(system, data, &search)
         }
-        Ask::Index(_) | Ask::Find(_) => Err("texts are not for this process".into()),
+        Ask::Index(_) | Ask::Find(_) | Ask::Fuse(_) => Err("texts are not for this process".into()),
     });
 }
 
@@ -121,7 +123,8 @@ fn each_line(mut answer: impl FnMut(Ask) -> Result<Took>) {
 }
 
 fn search<S: Served>(system: &S, data: &Data, search: &Search) -> Result<Took> {
-    let requests = data.queries(search).map(|it| system.request(it, search));
+    let queries = data.queries(search.first..search.first + search.count);
+    let requests = queries.map(|it| system.request(it, search));
     let requests: Vec<_> = requests.collect::<Result<_>>()?;
     let mut answers = Vec::with_capacity(requests.len());
     let clock = Clock::start();
@@ -148,7 +151,11 @@ impl Clock {
     fn stop(self) -> Took {
         let cpu = processor() - self.cpu;
         let wall = self.wall.elapsed().as_secs_f64();
-        let rows = Vec::new();
-        Took { rows, wall, cpu }
+        Took {
+            rows: Vec::new(),
+            wall,
+            cpu,
+            walls: Vec::new(),
+        }
     }
 }

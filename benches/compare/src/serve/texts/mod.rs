@@ -60,7 +60,9 @@ fn serve<S: Served>() {
             Ok(took)
         }
         Ask::Find(find) => self::find(holding.as_ref().ok_or("nothing was indexed")?, &find),
-        Ask::Build(_) | Ask::Search(_) => Err("vectors are not for this process".into()),
+        Ask::Build(_) | Ask::Search(_) | Ask::Fuse(_) => {
+            Err("vectors are not for this process".into())
+        }
     });
 }
 

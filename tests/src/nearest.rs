@@ -130,7 +130,8 @@ impl Judge<'_> {
             } else {
                 self.points.len()
             };
-            let nearest = || Query::nearest(self.name, *values).with_payload(true);
+            // Of two hits at most, since payloads may be long.
+            let nearest = || Query::nearest(self.name, *values).with_payload(limit == 2);
             for (query, is_exact) in [
                 (nearest().limit(limit).exact(), true),
                 (nearest().limit(limit), false),
@@ -206,7 +207,11 @@ impl Judge<'_> {
             return Some(format!("{hit:?} is no point"));
         };
         let (score, within) = score(self.metric, values_of(query), vector);
-        let is_it = (f64::from(hit.score) - score).abs() <= within && hit.payload == point.payload;
+        let payload = match query.with_payload {
+            true => hit.payload == point.payload,
+            false => hit.payload.is_empty(),
+        };
+        let is_it = (f64::from(hit.score) - score).abs() <= within && payload;
         (!is_it).then(|| format!("{hit:?} is not {point:?}, of score {score}"))
     }
 }

@@ -44,6 +44,7 @@ mod error;
 mod id;
 mod expiry;
 mod payload;
+mod sparse_vector;
 mod point;
 mod schema;
 mod shape;
@@ -73,8 +74,10 @@ mod container;
 mod vector;
 mod fields;
 mod postings;
+mod grown;
 mod text;
 mod texts;
+mod sparse;
 // segment: the points
 mod memtable;
 mod segment;
@@ -106,7 +109,8 @@ pub use query::{
     QueryKind, Snippet, TextParseError, TextQuery, field,
 };
 pub use schema::{
-    Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, StopWords, Text, Tokenization,
-    Tokenizer, Tokenizers, Vector,
+    Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,
+    Tokenization, Tokenizer, Tokenizers, Vector,
 };
 pub use snapshot::Snapshot;
+pub use sparse_vector::SparseVector;

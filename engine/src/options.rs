@@ -147,7 +147,8 @@ impl PoolOptions {
 ///
 /// Names are bounded by [`Schema::MAX_NAME_BYTES`](crate::Schema::MAX_NAME_BYTES), vectors by
 /// [`Vector::MAX_DIMENSIONS`](crate::Vector::MAX_DIMENSIONS), lists of them by
-/// [`Vector::MAX_MULTI`](crate::Vector::MAX_MULTI), the nesting of payloads by
+/// [`Vector::MAX_MULTI`](crate::Vector::MAX_MULTI), sparse vectors by
+/// [`SparseVector::MAX_ENTRIES`](crate::SparseVector::MAX_ENTRIES), the nesting of payloads by
 /// [`Payload::MAX_DEPTH`](crate::Payload::MAX_DEPTH), that of queries by
 /// [`Query::MAX_DEPTH`](crate::Query::MAX_DEPTH).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +176,8 @@ pub struct Limits {
     /// Clauses of a text query, and the terms that its words come to, counted once for each text that they
     /// are looked for in. Default: 1,024.
     pub text_clauses: usize,
+    /// Entries of the sparse vector of a query. Default: 4,096.
+    pub sparse_entries: usize,
 }
 
 impl Default for Limits {
@@ -191,6 +194,7 @@ impl Default for Limits {
             prefetches: 64,
             filter_conditions: 1_024,
             text_clauses: 1_024,
+            sparse_entries: 4_096,
         }
     }
 }

@@ -3,7 +3,12 @@
 //! Built by the caller and moved into an operation, which checks it against the schema; a
 //! point checks nothing of itself.
 
-use crate::{expiry::Expiry, id::PointId, payload::Payload};
+use crate::{
+    expiry::Expiry,
+    id::PointId,
+    payload::Payload,
+    sparse_vector::{Halves, SparseVector},
+};
 use std::time::SystemTime;
 
 /// One record of a collection: an id, any number of named vectors, and a payload.
@@ -25,6 +30,8 @@ pub struct Point {
     pub vectors: Vec<(String, Vec<f32>)>,
     /// The lists of vectors by name: see [`Vector::multi`](crate::Vector::multi).
     pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
+    /// The sparse vectors by name.
+    pub sparse_vectors: Vec<(String, SparseVector)>,
     /// The JSON object.
     pub payload: Payload,
     /// When it ends by itself; never without. Kept in milliseconds.
@@ -38,6 +45,7 @@ impl Point {
             id: id.into(),
             vectors: Vec::new(),
             multi_vectors: Vec::new(),
+            sparse_vectors: Vec::new(),
             payload: Payload::default(),
             expires_at: None,
         }
@@ -62,6 +70,22 @@ impl Point {
         self
     }
 
+    /// Adds the sparse vector `name`. Its weights are rounded to 16 bits: see [`SparseVector`].
+    ///
+    /// ```
+    /// use amphora::{Point, SparseVector};
+    ///
+    /// let vector = SparseVector::new([(17, 0.75), (40_002, 1.5)])?;
+    /// let point = Point::new(1).sparse("splade", vector);
+    /// # assert_eq!(point.sparse_vectors[0].1.len(), 2);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sparse(mut self, name: impl Into<String>, vector: SparseVector) -> Self {
+        self.sparse_vectors.push((name.into(), vector));
+        self
+    }
+
     /// Sets the payload, a JSON object: `json!({ .. })`.
     #[must_use]
     pub fn payload(mut self, payload: impl Into<Payload>) -> Self {
@@ -78,12 +102,13 @@ impl Point {
     }
 }
 
-/// A point that was checked against its schema: its vectors by their place in it. Those of a list
+/// A point that was checked against its schema: its vectors by their place in it, dense and sparse. Those of a list
 /// lie one after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Record {
     pub(crate) id: PointId,
     pub(crate) vectors: Vec<Option<Vec<f32>>>,
+    pub(crate) sparse: Vec<Option<Halves>>,
     pub(crate) payload: Payload,
     pub(crate) expiry: Expiry,
 }

@@ -1,12 +1,14 @@
-//! A schema as points are kept by it: each vector and each text under a number that no other ever had.
+//! A schema as points are kept by it: each vector, text and sparse vector under a number that no other
+//! ever had.
 
 use crate::{
     error::{Error, Result},
-    schema::{Field, Schema, Text, Vector, check_name, quoted},
+    schema::{Field, Schema, Sparse, Text, Vector, check_name, quoted},
+    sparse_vector::Halves,
 };
 use serde::{Deserialize, Serialize};
 
-/// A schema, and the numbers of its vectors and texts. One that is dropped leaves its number behind, so
+/// A schema, and the numbers of its vectors, texts and sparse vectors. One that is dropped leaves its number behind, so
 /// that one that comes again under its name does not get what the old one held.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,9 @@ pub(crate) struct Shape {
     /// In the order of the texts' names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     text_numbers: Vec<u32>,
+    /// In the order of the sparse vectors' names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sparse_numbers: Vec<u32>,
     next: u32,
 }
 
@@ -29,19 +34,25 @@ pub(crate) enum Alteration {
     DropField(String),
     AddText(String, Text),
     DropText(String),
+    AddSparse(String, Sparse),
+    DropSparse(String),
 }
 
 /// The vectors of a point by their places in a shape.
 pub(crate) type Vectors = Vec<Option<Vec<f32>>>;
+/// The sparse vectors of a point by their places in a shape.
+pub(crate) type SparseVectors = Vec<Option<Halves>>;
 
 impl Shape {
     pub(crate) fn new(schema: Schema) -> Self {
         let vectors = schema.vectors.len() as u32;
-        let next = vectors + schema.texts.len() as u32;
+        let texts = vectors + schema.texts.len() as u32;
+        let next = texts + schema.sparse_vectors.len() as u32;
         Self {
             schema,
             numbers: (0..vectors).collect(),
-            text_numbers: (vectors..next).collect(),
+            text_numbers: (vectors..texts).collect(),
+            sparse_numbers: (texts..next).collect(),
             next,
         }
     }
@@ -49,18 +60,21 @@ impl Shape {
     /// Whether it may have been written by us.
     pub(crate) fn check(&self) -> Result<()> {
         self.schema.check()?;
-        let mut sorted = [&self.numbers[..], &self.text_numbers].concat();
+        let all = [&self.numbers[..], &self.text_numbers, &self.sparse_numbers];
+        let mut sorted = all.concat();
+        let count = sorted.len();
         sorted.sort_unstable();
         sorted.dedup();
         let fits = self.numbers.len() == self.schema.vectors.len()
             && self.text_numbers.len() == self.schema.texts.len()
-            && sorted.len() == self.numbers.len() + self.text_numbers.len()
+            && self.sparse_numbers.len() == self.schema.sparse_vectors.len()
+            && sorted.len() == count
             && sorted.last().is_none_or(|last| *last < self.next);
         if fits {
             return Ok(());
         }
         Err(Error::invalid(
-            "the numbers of vectors and texts are not one for each",
+            "the numbers of vectors, texts and sparse vectors are not one for each",
         ))
     }
 
@@ -84,9 +98,27 @@ impl Shape {
             .map(|(number, (name, text))| (name.as_str(), *number, text))
     }
 
+    /// The sparse vectors with their names and numbers.
+    pub(crate) fn sparse(&self) -> impl Iterator<Item = (&str, u32, Sparse)> {
+        let numbers = self.sparse_numbers.iter();
+        numbers
+            .zip(&self.schema.sparse_vectors)
+            .map(|(number, (name, sparse))| (name.as_str(), *number, *sparse))
+    }
+
+    pub(crate) fn sparse_numbers(&self) -> &[u32] {
+        &self.sparse_numbers
+    }
+
     /// Where the vector of this number stands.
     pub(crate) fn place(&self, number: u32) -> Option<usize> {
         self.numbers.iter().position(|known| *known == number)
+    }
+
+    /// Where the sparse vector of this number stands.
+    pub(crate) fn sparse_place(&self, number: u32) -> Option<usize> {
+        let mut numbers = self.sparse_numbers.iter();
+        numbers.position(|known| *known == number)
     }
 
     /// The number of the vector `name`, and what it is.
@@ -99,6 +131,12 @@ impl Shape {
     pub(crate) fn text_named(&self, name: &str) -> Result<(u32, &Text)> {
         let (place, text) = self.schema.text_named(name)?;
         Ok((self.text_numbers[place], text))
+    }
+
+    /// The number of the sparse vector `name`, and what it is.
+    pub(crate) fn sparse_named(&self, name: &str) -> Result<(u32, Sparse)> {
+        let (place, sparse) = self.schema.sparse_named(name)?;
+        Ok((self.sparse_numbers[place], sparse))
     }
 
     /// The shape after a change.
@@ -147,6 +185,21 @@ impl Shape {
                 schema.texts.remove(&name);
                 next.text_numbers.remove(place);
             }
+            Alteration::AddSparse(name, sparse) => {
+                check_name("sparse vector", &name)?;
+                let known = &mut schema.sparse_vectors;
+                if known.insert(name.clone(), sparse).is_some() {
+                    return Err(there_already("sparse vector", &name));
+                }
+                let (place, _) = schema.sparse_named(&name)?;
+                next.sparse_numbers.insert(place, next.next);
+                next.next += 1;
+            }
+            Alteration::DropSparse(name) => {
+                let (place, _) = schema.sparse_named(&name)?;
+                schema.sparse_vectors.remove(&name);
+                next.sparse_numbers.remove(place);
+            }
         }
         next.schema.check()?;
         Ok(next)
@@ -159,6 +212,22 @@ impl Shape {
         let adopted = self.numbers.iter().map(&mut adopt).collect();
         if vectors.iter().any(Option::is_some) {
             let what = "a vector of it was dropped from the schema meanwhile";
+            return Err(Error::invalid(what));
+        }
+        Ok(adopted)
+    }
+
+    /// The sparse vectors of a point of another shape as they stand in this one.
+    pub(crate) fn adopt_sparse(
+        &self,
+        mut vectors: SparseVectors,
+        from: &Self,
+    ) -> Result<SparseVectors> {
+        let mut adopt =
+            |number: &u32| Some(vectors.get_mut(from.sparse_place(*number)?)?.take()).flatten();
+        let adopted = self.sparse_numbers.iter().map(&mut adopt).collect();
+        if vectors.iter().any(Option::is_some) {
+            let what = "a sparse vector of it was dropped from the schema meanwhile";
             return Err(Error::invalid(what));
         }
         Ok(adopted)

@@ -2,13 +2,13 @@
 //! are older than the text in the schema.
 //!
 //! They are made as far as somebody asks, by whoever asks: a search, or the job that writes a segment.
-//! Writes pay nothing for them, and who only loads pays in the background.
 
 use crate::{
     analysis::{Analyzer, Token},
     cancel::Cancel,
     error::{Error, ErrorKind, Result},
     fields::some_value,
+    grown::{Grow, Grown},
     payload::Payload,
     schema::{Schema, Text, Tokenizers, quoted},
     sync::{Mutex, lock},
@@ -16,18 +16,9 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Condvar, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
 };
-
-/// Who waits for another's work asks this often whether to go on waiting.
-const ASK: Duration = Duration::from_millis(5);
 
 /// The analyzers of all texts that were asked for.
 #[derive(Debug, Default)]
@@ -75,26 +66,22 @@ pub(crate) struct TextField<'a> {
 
 /// The indexes over the texts of the rows of one part, by the numbers of the texts.
 #[derive(Debug, Default)]
-pub(crate) struct GrownTexts {
-    texts: Mutex<BTreeMap<u32, Arc<Place>>>,
-    /// About how much memory they take.
-    bytes: AtomicUsize,
-}
+pub(crate) struct GrownTexts(Grown<Entered>);
 
-/// Where one of them is, while nobody adds to it.
+/// What one of them is made with.
 #[derive(Debug)]
-struct Place {
-    grown: Mutex<Option<Grown>>,
-    returned: Condvar,
-}
-
-#[derive(Debug)]
-struct Grown {
+struct Entered {
     index: Memory,
     analyzer: Analyzer,
     tokens: Tokens,
     /// So many rows were looked at.
     rows: u32,
+}
+
+impl Grow for Entered {
+    fn bytes(&self) -> usize {
+        self.index.bytes()
+    }
 }
 
 impl GrownTexts {
@@ -112,24 +99,21 @@ impl GrownTexts {
         mut payload: impl FnMut(u32) -> Result<Option<Payload>>,
         cancel: &Cancel,
     ) -> Result<View> {
-        let place = self.place(field, analyzers)?;
-        let mut grown = place.take(cancel)?;
-        let before = grown.index.bytes();
-        let enter = || {
-            (grown.rows..rows).try_for_each(|row| {
-                cancel.check_at(row)?;
-                if let Some(payload) = payload(row)? {
-                    grown.enter(row, &payload, field.name)?;
-                }
-                grown.rows = row + 1;
-                Ok(())
-            })
-        };
-        let entered = catch_unwind(AssertUnwindSafe(enter));
-        let more = grown.index.bytes().saturating_sub(before);
-        self.bytes.fetch_add(more, Ordering::Relaxed);
-        let view = grown.index.view(rows.min(grown.rows));
-        place.put(grown);
+        let new = || Entered::new(field, analyzers);
+        let (entered, view) = self.0.with(field.number, new, cancel, |grown| {
+            let enter = || {
+                (grown.rows..rows).try_for_each(|row| {
+                    cancel.check_at(row)?;
+                    if let Some(payload) = payload(row)? {
+                        grown.enter(row, &payload, field.name)?;
+                    }
+                    grown.rows = row + 1;
+                    Ok(())
+                })
+            };
+            let entered = catch_unwind(AssertUnwindSafe(enter));
+            (entered, grown.index.view(rows.min(grown.rows)))
+        })?;
         match entered {
             Ok(entered) => entered.map(|()| view),
             Err(panic) => {
@@ -143,50 +127,20 @@ impl GrownTexts {
 
     /// About how much memory they take.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.0.bytes()
     }
+}
 
-    fn place(&self, field: TextField<'_>, analyzers: &Analyzers) -> Result<Arc<Place>> {
-        let mut texts = lock(&self.texts);
-        if let Some(place) = texts.get(&field.number) {
-            return Ok(Arc::clone(place));
-        }
-        let grown = Grown {
+impl Entered {
+    fn new(field: TextField<'_>, analyzers: &Analyzers) -> Result<Self> {
+        Ok(Self {
             index: Memory::new(field.text.positions),
             analyzer: analyzers.get(field.text)?,
             tokens: Tokens::default(),
             rows: 0,
-        };
-        let place = Arc::new(Place {
-            grown: Mutex::new(Some(grown)),
-            returned: Condvar::new(),
-        });
-        texts.insert(field.number, Arc::clone(&place));
-        Ok(place)
-    }
-}
-
-impl Place {
-    /// Waits for who has it: they do what would have to be done here.
-    fn take(&self, cancel: &Cancel) -> Result<Grown> {
-        let mut place = lock(&self.grown);
-        loop {
-            if let Some(grown) = place.take() {
-                return Ok(grown);
-            }
-            cancel.check()?;
-            let waited = self.returned.wait_timeout(place, ASK);
-            place = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        })
     }
 
-    fn put(&self, grown: Grown) {
-        *lock(&self.grown) = Some(grown);
-        self.returned.notify_one();
-    }
-}
-
-impl Grown {
     fn enter(&mut self, row: u32, payload: &Payload, name: &str) -> Result<()> {
         self.tokens.clear();
         let mut next = 0;

@@ -15,12 +15,14 @@ use crate::{
     point::Record,
     segment::{Deletes, PayloadReader, Segment},
     shape::Shape,
+    sparse,
+    sparse_vector::Halves,
     sync::{Mutex, lock},
     text,
     texts::{Analyzers, GrownTexts, TextField},
     vector::{Index, Sketch, Values},
 };
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 /// How many vectors in memory ahead of the one that is visited are asked for: they lie here and there.
 const AHEAD: usize = 3;
@@ -243,9 +245,18 @@ impl Part {
             let vector = self.vector(row, *number)?;
             Ok(vector.map(|(values, _)| values.to_vec()))
         };
+        let sparse = |number: &u32| {
+            let vector = self.sparse(row, *number)?;
+            Ok(vector.map(Cow::into_owned))
+        };
         Ok(Record {
             id: self.id(row)?,
             vectors: shape.numbers().iter().map(vector).collect::<Result<_>>()?,
+            sparse: shape
+                .sparse_numbers()
+                .iter()
+                .map(sparse)
+                .collect::<Result<_>>()?,
             payload: self.payloads().get(row)?,
             expiry: self.expiry(row)?,
         })
@@ -264,6 +275,17 @@ impl Part {
         match self {
             Self::Memory(rows) => Ok(rows.vector(row, number).map(StoredVector::scaled)),
             Self::Stored(stored) => stored.segment.segment.vector(row, number),
+        }
+    }
+
+    /// The sparse vector of this number of a row.
+    pub(crate) fn sparse(&self, row: u32, number: u32) -> Result<Option<Cow<'_, Halves>>> {
+        match self {
+            Self::Memory(rows) => Ok(rows.sparse(row, number).map(Cow::Borrowed)),
+            Self::Stored(stored) => match stored.segment.segment.sparse(number)? {
+                Some(index) => Ok(index.vector(row)?.map(Cow::Owned)),
+                None => Ok(None),
+            },
         }
     }
 
@@ -392,6 +414,27 @@ impl Part {
                 Ok(Box::new(
                     texts.up_to(rows, field, analyzers, payload, cancel)?,
                 ))
+            }
+        }
+    }
+
+    /// The index over a sparse vector of its rows, live or not, made as far as it is wanting; none if no
+    /// row has that vector.
+    pub(crate) fn sparse_index<'a>(
+        &'a self,
+        number: u32,
+        cancel: &Cancel,
+    ) -> Result<Option<Box<dyn sparse::Index + 'a>>> {
+        match self {
+            Self::Memory(rows) => {
+                let vector = |row| rows.sparse(row, number);
+                let grown = rows.grown_sparse();
+                let view = grown.up_to(rows.rows(), number, vector, cancel)?;
+                Ok(Some(Box::new(view)))
+            }
+            Self::Stored(Stored { segment, .. }) => {
+                let stored = segment.segment.sparse(number)?;
+                Ok(stored.map(|stored| Box::new(stored) as Box<dyn sparse::Index>))
             }
         }
     }

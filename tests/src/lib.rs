@@ -23,5 +23,6 @@ pub mod selective;
 pub mod settings;
 pub mod stored;
 pub mod truth;
+pub mod weights;
 pub mod words;
 pub mod workload;

@@ -10,7 +10,7 @@ pub use script::{coda, random_script, script, writes};
 use crate::{
     nearest,
     opening::{self, Memory},
-    words,
+    weights, words,
 };
 use amphora::{
     Batch, BoxFuture, Database, Datatype, Edit, Field, Metric, Point, PointId, Result, Schema,
@@ -146,6 +146,8 @@ impl Model {
             assert_eq!(problem, None);
             let problem = words::problem(&collection, &points.values().collect::<Vec<_>>())?;
             assert_eq!(problem, None);
+            let problem = weights::problem(&collection, &points.values().collect::<Vec<_>>())?;
+            assert_eq!(problem, None);
             model.0.insert(name, points);
         }
         for snapshot in db.snapshots().wait()? {
@@ -236,6 +238,7 @@ fn schema() -> Schema {
         )
         .field("version", Field::Integer)
         .text("words", words::text())
+        .sparse("weights", weights::sparse())
 }
 
 /// A point that differs by its version, with `text` bytes of text.
@@ -248,7 +251,9 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
         _ => 0.5,
     };
     let x = version as f32;
+    let weights = weights::vector(version * 64 + y as u64);
     let point = Point::new(id)
+        .sparse("weights", weights)
         .vector("a", [x, 1.0 + y, -x, 0.5 * y])
         .payload(json!({
             "version": version,

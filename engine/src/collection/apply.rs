@@ -17,8 +17,9 @@ use crate::{
     payload::Payload,
     point::Point,
     query::{self, Filter},
-    schema::{Field, Text, Vector},
+    schema::{Field, Sparse, Text, Vector},
     shape::Alteration,
+    sparse_vector::{Halves, SparseVector},
     vector::most_of,
     view::View,
 };
@@ -166,6 +167,43 @@ impl Collection {
         self.alter(Alteration::DropText(name.into()))
     }
 
+    /// Adds a sparse vector to the schema. Points that are there have none until they are given one. See
+    /// also [`set_vectors`](Self::set_vectors).
+    ///
+    /// ```
+    /// # use amphora::{Database, Point, Query, Schema, Sparse, SparseVector, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// # let docs = db.create_collection("docs", Schema::new()).wait()?;
+    /// # docs.upsert([Point::new(1)]).wait()?;
+    /// docs.add_sparse("splade", Sparse::new()).wait()?;
+    /// let vector = SparseVector::new([(7, 0.5)])?;
+    /// docs.set_vectors([Point::new(1).sparse("splade", vector.clone())]).wait()?;
+    /// assert_eq!(docs.search(Query::sparse("splade", vector)).wait()?.len(), 1);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `AlreadyExists`, `InvalidInput` for the name, also when a vector has it, and those of
+    /// [`upsert`](Self::upsert).
+    ///
+    /// # Cancel safety
+    /// As [`upsert`](Self::upsert).
+    pub fn add_sparse(&self, name: impl Into<String>, sparse: Sparse) -> Op<()> {
+        self.alter(Alteration::AddSparse(name.into(), sparse))
+    }
+
+    /// Drops a sparse vector from the schema, and with it from all points. Its space is free when their
+    /// segments are merged. One that is added under its name later begins empty.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is none of this name, and those of [`upsert`](Self::upsert).
+    ///
+    /// # Cancel safety
+    /// As [`upsert`](Self::upsert).
+    pub fn drop_sparse(&self, name: impl Into<String>) -> Op<()> {
+        self.alter(Alteration::DropSparse(name.into()))
+    }
+
     fn alter(&self, alteration: Alteration) -> Op<()> {
         let (id, durability) = (self.state.id, self.durability);
         self.store.flow(async move |store, cancel| {
@@ -303,7 +341,9 @@ impl Steps {
             .vectors()
             .map(|(_, _, vector)| vector.dimensions as usize * most_of(vector.multi));
         let floats: usize = floats.sum();
-        let most = self.store.options.limits.batch_bytes / 2 / (POINT_BYTES + floats * 4);
+        let sparse = shape.sparse_numbers().len() * SparseVector::MAX_ENTRIES * Halves::ENTRY;
+        let point = POINT_BYTES + floats * 4 + sparse;
+        let most = self.store.options.limits.batch_bytes / 2 / point;
         most.clamp(1, STEP)
     }
 }

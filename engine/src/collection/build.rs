@@ -10,15 +10,17 @@ use crate::{
     id::{PointId, SeqNo},
     manifest::{SegmentFiles, segment_name},
     payload::Payload,
-    segment::{self, Deletes, Layout, Segment, Source, VectorShape},
+    segment::{self, Deletes, Layout, PutLists, Segment, Source, VectorShape},
     shape::Shape,
+    sparse,
+    sparse_vector::Halves,
     text,
     texts::{Analyzers, GrownTexts, TextField},
     vector::Values,
     vfs::Vfs,
     view::{Indexes, OpenSegment, Part, Payloads},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// A segment that was built, and where its rows come from.
 #[derive(Debug)]
@@ -104,12 +106,15 @@ pub(super) fn build(
     let name = segment_name(file);
     let mut texts: Vec<u32> = shape.texts().map(|(_, number, _)| number).collect();
     texts.sort_unstable();
+    let mut sparse = shape.sparse_numbers().to_vec();
+    sparse.sort_unstable();
     let of = (shape, analyzers, cancel);
     let mut source = Rows::new(parts, &origins, rows, of);
     let layout = Layout {
         vectors: &vectors,
         fields: &shape.schema.fields,
         texts: &texts,
+        sparse: &sparse,
     };
     let meta = segment::write(vfs, &name, layout, &mut source, cancel)?;
     let segment = Segment::open(vfs, &name)?;
@@ -166,6 +171,20 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// For each part which row each of its rows becomes, if it stays.
+    fn maps(&self) -> impl Iterator<Item = impl Fn(u32) -> Option<u32>> {
+        let parts = self.parts.iter().zip(&self.firsts);
+        parts.map(|((_, rows, _), first)| {
+            move |row: u32| {
+                // Up to the first that has gone, each is in its place.
+                if rows.get(row as usize) == Some(&row) {
+                    return Some(first + row);
+                }
+                Some(first + rows.binary_search(&row).ok()? as u32)
+            }
+        })
+    }
+
     /// The number of the part that a row comes from, and its row there.
     fn place(&self, row: u32) -> (usize, u32) {
         let part = self.firsts.partition_point(|first| *first <= row) - 1;
@@ -220,14 +239,7 @@ impl Source for Rows<'_> {
             }
             Err(error) => return Err(error),
         };
-        let maps = self
-            .parts
-            .iter()
-            .zip(&self.firsts)
-            .map(|((_, rows, _), first)| {
-                move |row| Some(first + rows.binary_search(&row).ok()? as u32)
-            });
-        let maps: Vec<_> = maps.collect();
+        let maps: Vec<_> = self.maps().collect();
         let inputs = indexes.iter().zip(&maps);
         let inputs = inputs.map(|(index, map)| text::Input {
             index: &**index,
@@ -235,6 +247,25 @@ impl Source for Rows<'_> {
         });
         let inputs: Vec<_> = inputs.collect();
         text::merge(&inputs, self.rows, text.positions, self.cancel).map(Some)
+    }
+
+    fn sparse(&mut self, row: u32, number: u32) -> Result<Option<Cow<'_, Halves>>> {
+        let (part, row) = self.place(row);
+        self.parts[part].0.sparse(row, number)
+    }
+
+    fn sparse_lists(&mut self, number: u32, filled: u32, put: PutLists<'_>) -> Result<Vec<u8>> {
+        let parts = self.parts.iter();
+        let indexes = parts.map(|(part, ..)| part.sparse_index(number, self.cancel));
+        let indexes: Vec<_> = indexes.collect::<Result<_>>()?;
+        let maps: Vec<_> = self.maps().collect();
+        let inputs = indexes.iter().zip(&maps);
+        let inputs = inputs.filter_map(|(index, map)| {
+            let index = index.as_deref()?;
+            Some(sparse::Input { index, map })
+        });
+        let inputs: Vec<_> = inputs.collect();
+        sparse::merge(&inputs, (self.rows, filled), self.cancel, put)
     }
 }
 
@@ -393,6 +424,7 @@ mod tests {
             let record = Record {
                 id: id.into(),
                 vectors: Vec::new(),
+                sparse: Vec::new(),
                 payload: payload.clone(),
                 expiry: Expiry::NEVER,
             };

@@ -17,6 +17,8 @@ use crate::{
     point::{Point, Record},
     schema::{Field, Schema, quoted},
     shape::Shape,
+    sparse,
+    sparse_vector::Halves,
     vector::{accept_multi, accept_vector, check_is_multi},
     wal::{Change, put_record, start_upsert},
 };
@@ -40,6 +42,8 @@ pub(super) fn is_small(points: &[Point]) -> bool {
         let vectors = point.vectors.iter().map(|(_, vector)| vector);
         let lists = point.multi_vectors.iter().flat_map(|(_, list)| list);
         bytes += vectors.chain(lists).map(|v| v.len() * 4).sum::<usize>();
+        let sparse = point.sparse_vectors.iter();
+        bytes += sparse.map(|(_, v)| v.len() * Halves::ENTRY).sum::<usize>();
         bytes <= INLINE_BYTES
     })
 }
@@ -54,7 +58,8 @@ pub(super) fn upsert(
     check_count("points", points.len(), limits)?;
     let schema = &shape.schema;
     let mut records = Vec::with_capacity(points.len());
-    let mut body = start_upsert(collection, points.len());
+    let has_sparse = !schema.sparse_vectors.is_empty();
+    let mut body = start_upsert(collection, points.len(), has_sparse);
     for (place, point) in points.into_iter().enumerate() {
         let id = point.id.clone();
         let record = record(point, schema)
@@ -134,9 +139,14 @@ pub(super) fn edit(collection: &CollectionState, edit: Draft, limits: &Limits) -
 pub(super) fn check_how(how: &How, schema: &Schema) -> Result<()> {
     match how {
         How::SetPayload(payload) | How::OverwritePayload(payload) => check_payload(payload, schema),
-        How::DeleteVectors(names) => names
-            .iter()
-            .try_for_each(|name| schema.vector_named(name).map(drop)),
+        How::DeleteVectors(names) => {
+            names
+                .iter()
+                .try_for_each(|name| match schema.sparse_vectors.contains_key(name) {
+                    true => Ok(()),
+                    false => schema.vector_named(name).map(drop),
+                })
+        }
         How::Delete | How::DeleteKeys(_) | How::Expire(_) => Ok(()),
     }
 }
@@ -190,16 +200,22 @@ fn record(point: Point, schema: &Schema) -> Result<Record> {
         let values = accept_multi(&name, vector, list)?;
         place_once(&mut vectors[place], values, &name)?;
     }
+    let mut sparse = vec![None; schema.sparse_vectors.len()];
+    for (name, vector) in point.sparse_vectors {
+        let (place, _) = schema.sparse_named(&name)?;
+        place_once(&mut sparse[place], sparse::accept(&name, &vector)?, &name)?;
+    }
     check_payload(&point.payload, schema)?;
     Ok(Record {
         id: point.id,
         vectors,
+        sparse,
         payload: point.payload,
         expiry: point.expires_at.into(),
     })
 }
 
-fn place_once(place: &mut Option<Vec<f32>>, values: Vec<f32>, name: &str) -> Result<()> {
+fn place_once<T>(place: &mut Option<T>, values: T, name: &str) -> Result<()> {
     match place.replace(values) {
         None => Ok(()),
         Some(_) => Err(Error::invalid(format!(
@@ -215,6 +231,8 @@ pub(super) fn adapt(records: &mut [Record], from: &Shape, to: &Shape) -> Result<
     for record in records {
         let vectors = to.adopt(std::mem::take(&mut record.vectors), from);
         record.vectors = vectors.map_err(|error| of_point(error, &record.id))?;
+        let sparse = to.adopt_sparse(std::mem::take(&mut record.sparse), from);
+        record.sparse = sparse.map_err(|error| of_point(error, &record.id))?;
         check_payload(&record.payload, &to.schema).map_err(|error| of_point(error, &record.id))?;
     }
     Ok(())

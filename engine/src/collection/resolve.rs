@@ -83,6 +83,9 @@ impl<P: Points> Overlay<'_, P> {
                     for (vector, given) in record.vectors.iter_mut().zip(given.vectors) {
                         *vector = given.or(vector.take());
                     }
+                    for (vector, given) in record.sparse.iter_mut().zip(given.sparse) {
+                        *vector = given.or(vector.take());
+                    }
                     self.put(collection, record);
                     count += 1;
                 }
@@ -168,7 +171,8 @@ impl<P: Points> Overlay<'_, P> {
         let mut bodies = Vec::new();
         for (collection, (records, ids)) in tables {
             if !records.is_empty() {
-                let mut body = start_upsert(collection, records.len());
+                let has_sparse = records.iter().any(|record| !record.sparse.is_empty());
+                let mut body = start_upsert(collection, records.len(), has_sparse);
                 for record in &records {
                     check::encode(&mut body, record, limits)
                         .map_err(|error| check::of_point(error, &record.id))?;
@@ -218,8 +222,10 @@ fn changed(mut record: Record, how: &How, schema: &Schema) -> Result<Record> {
         }
         How::DeleteVectors(names) => {
             for name in names {
-                let (place, _) = schema.vector_named(name)?;
-                record.vectors[place] = None;
+                match schema.sparse_named(name) {
+                    Ok((place, _)) => record.sparse[place] = None,
+                    Err(_) => record.vectors[schema.vector_named(name)?.0] = None,
+                }
             }
         }
         How::Expire(time) => record.expiry = (*time).into(),

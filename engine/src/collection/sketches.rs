@@ -239,6 +239,7 @@ mod tests {
             let record = Record {
                 id: id.into(),
                 vectors: vec![Some(values(id))],
+                sparse: Vec::new(),
                 payload: Payload::default(),
                 expiry: Expiry::NEVER,
             };

@@ -550,6 +550,7 @@ impl Table {
 fn check_shape(record: &Record, shape: &Shape) -> Result<()> {
     let mut pairs = record.vectors.iter().zip(shape.vectors());
     let fits = record.vectors.len() == shape.numbers().len()
+        && record.sparse.len() == shape.sparse_numbers().len()
         && pairs.all(|(values, (name, _, vector))| {
             let values = values.as_ref();
             values.is_none_or(|values| check_len(name, vector, values.len()).is_ok())

@@ -138,6 +138,12 @@ pub(crate) fn from_halves(halves: &[u16], values: &mut [f32]) {
     KERNELS.from_halves.convert(halves, values);
 }
 
+/// The same number, exactly. Without branches, so that loops over it become vector instructions.
+#[inline(always)]
+pub(crate) fn from_half(half: u16) -> f32 {
+    half::from_half(half)
+}
+
 /// The Euclidean length, scaled so that no square overflows or vanishes.
 pub(crate) fn norm(a: &[f32]) -> f32 {
     const LANES: usize = 16;

@@ -13,6 +13,8 @@ use crate::{
     point::Record,
     schema::Vector,
     shape::Shape,
+    sparse::GrownSparse,
+    sparse_vector::Halves,
     texts::GrownTexts,
     vector::{OwnedValues, Sketch, Values, scale, sketch_bytes},
 };
@@ -38,7 +40,7 @@ pub(crate) struct Memtable {
     shape: Arc<Shape>,
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
-    texts: Arc<GrownTexts>,
+    grown: Arc<GrownIndexes>,
     rows: u32,
     live: u64,
     bytes: usize,
@@ -50,10 +52,17 @@ pub(crate) struct Memtable {
 pub(crate) struct Rows {
     blocks: Arc<Vec<Arc<Block>>>,
     index: Arc<Index>,
-    texts: Arc<GrownTexts>,
+    grown: Arc<GrownIndexes>,
     rows: u32,
     seq: SeqNo,
     now: Expiry,
+}
+
+/// The indexes that searches have grown over its rows.
+#[derive(Debug, Default)]
+struct GrownIndexes {
+    texts: GrownTexts,
+    sparse: GrownSparse,
 }
 
 #[derive(Debug)]
@@ -65,6 +74,8 @@ pub(crate) struct Block {
     vectors: Vec<Box<[OnceLock<StoredVector>]>>,
     /// For each of these a sketch of all rows, once all are there and someone has made it.
     sketches: Vec<OnceLock<Sketch>>,
+    /// For each sparse vector that its rows may have one cell for each row.
+    sparse: Vec<Box<[OnceLock<Halves>]>>,
 }
 
 #[derive(Debug)]
@@ -101,7 +112,7 @@ impl Memtable {
             shape,
             blocks: Arc::default(),
             index: Arc::default(),
-            texts: Arc::default(),
+            grown: Arc::default(),
             rows: 0,
             live: 0,
             bytes: 0,
@@ -118,7 +129,7 @@ impl Memtable {
 
     /// About how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.texts.bytes()
+        self.bytes + self.grown.texts.bytes() + self.grown.sparse.bytes()
     }
 
     /// When the first of its rows expires.
@@ -168,6 +179,12 @@ impl Memtable {
                 let _ = cells[position].set(stored);
             }
         }
+        for (cells, vector) in block.sparse.iter().zip(record.sparse) {
+            if let Some(vector) = vector {
+                self.bytes += size_of::<OnceLock<Halves>>() + vector.heap_bytes();
+                let _ = cells[position].set(vector);
+            }
+        }
         self.first_expiry = self.first_expiry.min(record.expiry);
         let row = Row {
             id: record.id.clone(),
@@ -214,7 +231,7 @@ impl Memtable {
         Rows {
             blocks: Arc::clone(&self.blocks),
             index: Arc::clone(&self.index),
-            texts: Arc::clone(&self.texts),
+            grown: Arc::clone(&self.grown),
             rows: self.rows,
             seq,
             now: Expiry::BEGINNING,
@@ -257,7 +274,20 @@ impl Rows {
 
     /// The indexes over the texts of its rows.
     pub(crate) fn texts(&self) -> &GrownTexts {
-        &self.texts
+        &self.grown.texts
+    }
+
+    /// The indexes over the sparse vectors of its rows.
+    pub(crate) fn grown_sparse(&self) -> &GrownSparse {
+        &self.grown.sparse
+    }
+
+    /// The sparse vector of this number of a row, live or not.
+    pub(crate) fn sparse(&self, row: u32, number: u32) -> Option<&Halves> {
+        let (block, position) = place(row);
+        let block = self.blocks.get(block)?;
+        let cells = block.sparse.get(block.shape.sparse_place(number)?)?;
+        cells[position].get()
     }
 
     /// The vector of this number of a row.
@@ -352,6 +382,7 @@ impl Block {
             rows: cells(),
             vectors: shape.numbers().iter().map(|_| cells()).collect(),
             sketches: shape.numbers().iter().map(|_| OnceLock::new()).collect(),
+            sparse: shape.sparse_numbers().iter().map(|_| cells()).collect(),
             shape,
         }
     }
@@ -440,6 +471,7 @@ mod tests {
         Record {
             id: id.into(),
             vectors: vec![Some(vec![value])],
+            sparse: Vec::new(),
             payload: Payload::default(),
             expiry: Expiry::NEVER,
         }

@@ -6,10 +6,12 @@
 //! cannot be a list is a `DecodeError`, never a panic. The layout stands at the head of `list.rs`.
 
 mod block;
+mod collector;
 mod cursor;
 mod list;
 
 pub(crate) use block::{BLOCK, put_numbers, put_rest, put_rest_entry, take_rest};
+pub(crate) use collector::Collector;
 pub(crate) use cursor::{Cursor, END};
 pub(crate) use list::{Blocks, Bound, List};
 

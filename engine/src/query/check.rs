@@ -6,6 +6,7 @@
 use super::{
     Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, TextQuery,
     nearest::Nearest,
+    sparse::Weights,
     text::{self, Searched},
     words::Words,
 };
@@ -59,6 +60,7 @@ pub(super) struct Node {
 pub(super) enum Ask {
     Nearest(Nearest),
     Text(Words),
+    Sparse(Weights),
     /// The prefetches, and so many of the best by all of them.
     Fuse(Fusion, Vec<Node>, usize),
 }
@@ -132,7 +134,7 @@ impl Checked {
         while let Some(node) = next {
             match &node.ask {
                 Ask::Nearest(nearest) => visit(nearest.vector),
-                Ask::Text(_) => {}
+                Ask::Text(_) | Ask::Sparse(_) => {}
                 Ask::Fuse(_, prefetches, _) => open.extend(prefetches),
             }
             next = open.pop();
@@ -234,6 +236,22 @@ impl Terms<'_> {
                     filter: within.filter,
                     limit: wanted,
                     analyzers: Arc::clone(self.analyzers),
+                }))
+            }
+            QueryKind::Sparse { vector, values } => {
+                let (number, sparse) = self.shape.sparse_named(vector)?;
+                let (found, most) = (values.len(), self.limits.sparse_entries);
+                if found > most {
+                    return Err(Error::invalid(format!(
+                        "the sparse vector of a query has {found} entries; expected at most {most}"
+                    )));
+                }
+                Ok(Ask::Sparse(Weights {
+                    number,
+                    idf: sparse.idf,
+                    values: mem::take(values),
+                    filter: within.filter,
+                    limit: wanted,
                 }))
             }
             QueryKind::Fuse(fusion) => {

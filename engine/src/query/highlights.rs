@@ -17,7 +17,7 @@ impl<'a> Highlighter<'a> {
         while let Some(node) = open.pop() {
             let Node { ask, .. } = node;
             match ask {
-                Ask::Nearest(_) => {}
+                Ask::Nearest(_) | Ask::Sparse(_) => {}
                 Ask::Text(words) => nodes.extend(&words.node),
                 Ask::Fuse(_, prefetches, _) => open.extend(prefetches),
             }

@@ -11,7 +11,9 @@ mod found;
 mod lists;
 mod nearest;
 mod text;
+mod best;
 mod words;
+mod sparse;
 mod fusion;
 mod mmr;
 mod check;
@@ -29,7 +31,7 @@ pub(crate) use scan::{count, ids, point, scroll};
 pub(crate) use search::search;
 pub use text::{Distance, Least, Snippet, TextParseError, TextQuery};
 
-use crate::{id::PointId, payload::Payload};
+use crate::{id::PointId, payload::Payload, sparse_vector::SparseVector};
 use std::mem;
 
 /// What to search for: a [kind](QueryKind) of question, and what holds for all kinds.
@@ -122,6 +124,13 @@ pub enum QueryKind {
         /// What is looked for.
         query: TextQuery,
     },
+    /// See [`Query::sparse`].
+    Sparse {
+        /// The sparse vector of the schema that is compared.
+        vector: String,
+        /// What it is compared with.
+        values: SparseVector,
+    },
     /// See [`Query::fuse`].
     Fuse(Fusion),
 }
@@ -173,6 +182,8 @@ pub struct Hit {
     pub vectors: Vec<(String, Vec<f32>)>,
     /// Its lists of vectors; none if the query did not ask for its vectors.
     pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
+    /// Its sparse vectors; none if the query did not ask for its vectors.
+    pub sparse_vectors: Vec<(String, SparseVector)>,
     /// Of the texts that the query asked to [highlight](Query::highlight), and that the payload has.
     pub snippets: Vec<(String, Snippet)>,
     /// What it is in each prefetch, `None` where it is not among its hits; empty if the query did
@@ -267,6 +278,38 @@ impl Query {
         Self::of(QueryKind::Text {
             texts: texts.collect(),
             query: query.into(),
+        })
+    }
+
+    /// The points whose sparse vector `vector` has the largest dot product with `values`: those that have a
+    /// dimension of it, be the product negative. Among equal scores the smaller id comes first.
+    ///
+    /// The score is the exact sum of products, rounded once to the nearest number of 32 bits, so that it is the same
+    /// to the last bit wherever a point lies. Weights of the query are not rounded, but each is multiplied with the
+    /// inverse document frequency of its dimension if the schema [says so](crate::Sparse::idf), and that is. The best are found for
+    /// certain: the effort changes nothing.
+    ///
+    /// ```
+    /// # use amphora::{Database, Point, Query, Schema, Sparse, SparseVector, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let schema = Schema::new().sparse("words", Sparse::new());
+    /// let docs = db.create_collection("docs", schema).wait()?;
+    /// docs.upsert([
+    ///     Point::new(1).sparse("words", SparseVector::new([(7, 0.5), (12, 1.0)])?),
+    ///     Point::new(2).sparse("words", SparseVector::new([(7, 2.0)])?),
+    ///     Point::new(3).sparse("words", SparseVector::new([(99, 9.0)])?),
+    /// ]).wait()?;
+    ///
+    /// let query = Query::sparse("words", SparseVector::new([(7, 1.0), (12, 2.0)])?);
+    /// let hits = docs.search(query).wait()?;
+    /// assert_eq!(hits.iter().map(|hit| hit.score).collect::<Vec<_>>(), [2.5, 2.0]);
+    /// assert_eq!(hits[0].id, 1.into());
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    pub fn sparse(vector: impl Into<String>, values: SparseVector) -> Self {
+        Self::of(QueryKind::Sparse {
+            vector: vector.into(),
+            values,
         })
     }
 

@@ -9,6 +9,8 @@ use crate::{
     id::PointId,
     point::Point,
     shape::Shape,
+    sparse,
+    sparse_vector::SparseVector,
     view::{Part, View},
 };
 use std::ops::ControlFlow;
@@ -110,32 +112,50 @@ fn each_match(
 
 /// The point in a live row of a part.
 pub(crate) fn point(view: &View, part: &Part, row: u32) -> Result<Point> {
-    let (vectors, multi_vectors) = vectors(part, view.shape(), row)?;
+    let Vectors {
+        vectors,
+        multi_vectors,
+        sparse_vectors,
+    } = vectors(part, view.shape(), row)?;
     Ok(Point {
         id: part.id(row)?,
         vectors,
         multi_vectors,
+        sparse_vectors,
         payload: part.payloads().get(row)?,
         expires_at: part.expiry(row)?.time(),
     })
 }
 
-/// The vectors of a live row by their names: those of which it has one, and its lists of them.
-pub(super) type Vectors = (Vec<(String, Vec<f32>)>, Vec<(String, Vec<Vec<f32>>)>);
+/// The vectors of a live row by their names.
+#[derive(Debug, Default)]
+pub(super) struct Vectors {
+    /// Those of which it has one.
+    pub(super) vectors: Vec<(String, Vec<f32>)>,
+    pub(super) multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
+    pub(super) sparse_vectors: Vec<(String, SparseVector)>,
+}
 
 pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
-    let (mut vectors, mut lists) = Vectors::default();
+    let mut found = Vectors::default();
     for (name, number, vector) in shape.vectors() {
         let Some((values, _)) = part.vector(row, number)? else {
             continue;
         };
-        let values = values.to_vec();
+        let (name, values) = (name.to_owned(), values.to_vec());
         if vector.multi {
             let list = values.chunks(vector.dimensions as usize);
-            lists.push((name.to_owned(), list.map(<[f32]>::to_vec).collect()));
+            let list = list.map(<[f32]>::to_vec).collect();
+            found.multi_vectors.push((name, list));
         } else {
-            vectors.push((name.to_owned(), values));
+            found.vectors.push((name, values));
         }
     }
-    Ok((vectors, lists))
+    for (name, number, _) in shape.sparse() {
+        if let Some(vector) = part.sparse(row, number)? {
+            let vector = sparse::widened(&vector);
+            found.sparse_vectors.push((name.to_owned(), vector));
+        }
+    }
+    Ok(found)
 }

@@ -11,8 +11,8 @@ use super::{
     highlights::Highlighter,
     mmr::Candidates,
     nearest::nearest,
-    scan::vectors,
-    words::best,
+    scan::{Vectors, vectors},
+    sparse, words,
 };
 use crate::{
     cancel::Cancel,
@@ -39,10 +39,14 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
     let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
     let hit = |(place, found): (usize, Found)| {
         let part = &parts[found.part];
-        let (vectors, multi_vectors) = if query.with_vectors {
+        let Vectors {
+            vectors,
+            multi_vectors,
+            sparse_vectors,
+        } = if query.with_vectors {
             vectors(part, view.shape(), found.row)?
         } else {
-            Default::default()
+            Vectors::default()
         };
         let snippets = match &mut highlighter {
             Some(highlighter) => {
@@ -61,6 +65,7 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
             },
             vectors,
             multi_vectors,
+            sparse_vectors,
             snippets,
             scores: scores
                 .get_mut(place)
@@ -85,7 +90,8 @@ impl Search<'_> {
     fn node(&mut self, node: &Node) -> Result<Vec<Found>> {
         let mut found = match &node.ask {
             Ask::Nearest(query) => nearest(self.view, query, self.cancel)?,
-            Ask::Text(words) => best(self.view, words, self.cancel)?,
+            Ask::Text(words) => words::best(self.view, words, self.cancel)?,
+            Ask::Sparse(query) => sparse::best(self.view, query, self.cancel)?,
             Ask::Fuse(fusion, prefetches, wanted) => {
                 let lists = prefetches.iter().enumerate().map(|(number, prefetch)| {
                     let is_asked = fusion.weight(number) > 0.0;
@@ -142,7 +148,7 @@ impl Node {
     /// How many lists it has as a prefetch, with those below it.
     fn lists(&self) -> usize {
         match &self.ask {
-            Ask::Nearest(_) | Ask::Text(_) => 1,
+            Ask::Nearest(_) | Ask::Text(_) | Ask::Sparse(_) => 1,
             Ask::Fuse(_, prefetches, _) => 1 + prefetches.iter().map(Self::lists).sum::<usize>(),
         }
     }

@@ -3,16 +3,14 @@
 //! What a term is worth follows from all parts together, so that a score does not depend on how points
 //! are split into parts. It asks its [`Cancel`] at least every few hundred microseconds.
 
-use super::{Filter, bound::Bound, found::Found, text::Node};
+use super::{Filter, best::Best, found::Found, text::Node};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
-    id::PointId,
     shape::Shape,
-    text::{self, Bm25, Collector, Index, Pattern, Weighed},
+    text::{self, Bm25, Index, Pattern, Weighed},
     texts::{Analyzers, TextField},
-    top_k::TopK,
-    view::{Part, View},
+    view::View,
 };
 use std::sync::Arc;
 
@@ -20,8 +18,6 @@ use std::sync::Arc;
 /// misspellings those with the fewest edits.
 const PREFIXED: usize = 1_024;
 const MISSPELT: usize = 64;
-/// Where a filter lets so small a share of the rows pass, these are listed and scored.
-const LISTED: u64 = 64;
 
 /// A question for texts, checked against a schema.
 #[derive(Clone, Debug)]
@@ -56,61 +52,15 @@ pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Fo
         .collect();
     let all: Vec<&text::Fields<'_>> = indexes.iter().map(|indexes| &indexes[..]).collect();
     let weighed = Weighed::new(&query, words.bm25, &all, cancel)?;
-    let mut best = TopK::new(words.limit);
-    for (number, (part, fields)) in parts.iter().zip(all).enumerate() {
-        let filter = words.filter.as_ref();
-        let mut filter = filter
-            .map(|filter| Bound::new(filter, part, cancel))
-            .transpose()?;
-        let few = filter.as_ref().and_then(Bound::estimate);
-        let few = few.is_some_and(|few| few * LISTED < u64::from(part.rows()));
-        let listed = filter.as_mut().filter(|_| few).map(Bound::rows);
-        let mut collector = Best {
-            best: &mut best,
-            number,
-            part,
-            filter,
-        };
-        match listed.transpose()? {
-            Some(mut rows) => {
-                rows.sort_unstable();
-                text::search_rows(&weighed, fields, rows, &mut collector, cancel)?;
-            }
+    let mut best = Best::new(parts, words.filter.as_ref(), words.limit);
+    for (number, fields) in all.into_iter().enumerate() {
+        let (mut collector, listed) = best.part(number, cancel)?;
+        match listed {
+            Some(rows) => text::search_rows(&weighed, fields, rows, &mut collector, cancel)?,
             None => text::search(&weighed, fields, &mut collector, cancel)?,
         }
     }
-    Ok(best.into_sorted().map(Found::from).collect())
-}
-
-/// The best so far, of which one part is being searched.
-struct Best<'a> {
-    /// Each with its part and row.
-    best: &'a mut TopK<(PointId, usize, u32)>,
-    number: usize,
-    part: &'a Part,
-    filter: Option<Bound<'a>>,
-}
-
-impl Collector for Best<'_> {
-    fn last_wanted(&self) -> f32 {
-        self.best.last_wanted()
-    }
-
-    fn accepts(&mut self, row: u32) -> Result<bool> {
-        if !self.part.is_live(row)? {
-            return Ok(false);
-        }
-        let filter = self.filter.as_mut();
-        filter.map_or(Ok(true), |filter| filter.matches(row))
-    }
-
-    fn offer(&mut self, row: u32, score: f32) -> Result<()> {
-        if self.best.wants(score) {
-            let id = self.part.id(row)?;
-            self.best.offer(score, (id, self.number, row));
-        }
-        Ok(())
-    }
+    Ok(best.into_found())
 }
 
 /// The texts of these numbers.

@@ -1,14 +1,16 @@
-//! What a collection holds: its vectors with their metrics, the declared payload fields, and which of
-//! them are searched as text.
+//! What a collection holds: its vectors with their metrics, dense and sparse, the declared payload
+//! fields, and which of them are searched as text.
 //!
 //! A schema is plain data, given when a collection is created and stored with it; checking a
 //! point against it is the write's work, not the schema's.
 
 mod language;
+mod sparse;
 mod text;
 mod tokenizer;
 
 pub use language::Language;
+pub use sparse::Sparse;
 pub use text::{StopWords, Text, Tokenization};
 pub use tokenizer::{Tokenizer, Tokenizers};
 
@@ -39,6 +41,9 @@ pub struct Schema {
     /// for filters, say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub texts: BTreeMap<String, Text>,
+    /// The sparse vectors by name. None has the name of one of `vectors`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse_vectors: BTreeMap<String, Sparse>,
 }
 
 /// A vector of a schema.
@@ -226,6 +231,8 @@ impl Schema {
     pub const MAX_FIELDS: usize = 1_024;
     /// The most fields that a schema can have searched as text.
     pub const MAX_TEXTS: usize = 64;
+    /// The most sparse vectors that a schema can have.
+    pub const MAX_SPARSE: usize = 64;
 
     /// A schema without vectors or fields.
     #[must_use]
@@ -267,6 +274,28 @@ impl Schema {
         self
     }
 
+    /// Adds the sparse vector `name`, or replaces it.
+    ///
+    /// ```
+    /// # use amphora::{Database, Point, Query, SparseVector, vfs::MemoryVfs};
+    /// use amphora::{Schema, Sparse};
+    ///
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let schema = Schema::new().sparse("splade", Sparse::new());
+    /// let docs = db.create_collection("docs", schema).wait()?;
+    /// let vector = SparseVector::new([(2_731, 1.5), (19_204, 0.25)])?;
+    /// docs.upsert([Point::new("doc-1").sparse("splade", vector)]).wait()?;
+    /// let query = SparseVector::new([(2_731, 2.0), (7, 1.0)])?;
+    /// let hits = docs.search(Query::sparse("splade", query)).wait()?;
+    /// assert_eq!((hits[0].id.clone(), hits[0].score), ("doc-1".into(), 3.0));
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sparse(mut self, name: impl Into<String>, sparse: Sparse) -> Self {
+        self.sparse_vectors.insert(name.into(), sparse);
+        self
+    }
+
     /// Whether a collection can be created with this schema.
     ///
     /// # Errors
@@ -275,6 +304,11 @@ impl Schema {
         check_count("vectors", self.vectors.len(), Self::MAX_VECTORS)?;
         check_count("fields", self.fields.len(), Self::MAX_FIELDS)?;
         check_count("texts", self.texts.len(), Self::MAX_TEXTS)?;
+        check_count(
+            "sparse vectors",
+            self.sparse_vectors.len(),
+            Self::MAX_SPARSE,
+        )?;
         for (name, vector) in &self.vectors {
             check_name("vector", name)?;
             vector.hnsw.check(name)?;
@@ -295,6 +329,15 @@ impl Schema {
         for (name, text) in &self.texts {
             check_name("text", name)?;
             text.check(name)?;
+        }
+        for name in self.sparse_vectors.keys() {
+            check_name("sparse vector", name)?;
+            if self.vectors.contains_key(name) {
+                let name = quoted(name);
+                return Err(Error::invalid(format!(
+                    "{name} is a vector and a sparse vector; expected different names"
+                )));
+            }
         }
         self.fields
             .keys()
@@ -320,6 +363,15 @@ impl Schema {
             .find(|((known, _), _)| *known == name)
             .map(|((_, text), place)| (place, text))
             .ok_or_else(|| unknown("text", name, self.texts.keys()))
+    }
+
+    /// The sparse vector `name`, and its place among the schema's in the order of their names.
+    pub(crate) fn sparse_named(&self, name: &str) -> Result<(usize, Sparse)> {
+        let mut sparse = self.sparse_vectors.iter().zip(0..);
+        sparse
+            .find(|((known, _), _)| *known == name)
+            .map(|((_, sparse), place)| (place, *sparse))
+            .ok_or_else(|| unknown("sparse vector", name, self.sparse_vectors.keys()))
     }
 }
 

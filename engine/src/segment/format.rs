@@ -15,12 +15,14 @@
 //! | 12 | half vector | in place of 5: IEEE 754 binary16 by row, of the rows that have it |
 //! | 13 | vector starts | of rows that have lists of vectors: u64 for each, the place of its first one in 5 or 12, and one more |
 //! | 14 to 17 | text dictionary, postings, positions, lengths | the index over a text, see `text/` |
+//! | 18 to 21 | sparse starts, vectors, dimensions, postings | a sparse vector that some row has, and the index over it, see `sparse/stored.rs` |
 //!
-//! The number of a section is that of its vector or text, of a column its place in the directory, or else
+//! The number of a section is that of its vector, text or sparse vector, of a column its place in the directory, or else
 //! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
 //! u32, count u32; then a count u32 and each field that has a column: its name with its length u32
 //! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean; then, if there are
-//! indexes over texts, a count u32 and the number u32 of each text, ascending.
+//! indexes over texts or sparse vectors, a count u32 and the number u32 of each text, ascending; then,
+//! if there are sparse vectors, a count u32 and the number u32 of each, ascending.
 
 use crate::{
     codec::{DecodeError, Decoded, Decoder, header::FileKind, put_bytes, put_u32},
@@ -63,13 +65,18 @@ pub(super) enum Kind {
     TextPostings = 15,
     TextPositions = 16,
     TextLengths = 17,
+    SparseStarts = 18,
+    SparseVectors = 19,
+    SparseDimensions = 20,
+    SparsePostings = 21,
 }
 
 impl SectionKind for Kind {
     const FILE: FileKind = FileKind::Segment;
-    /// Of ids, payloads and expiries seven, four for each vector and text, and one for each field.
+    /// Of ids, payloads and expiries seven, four for each vector, text and sparse vector, and one for
+    /// each field.
     const MAX_SECTIONS: usize =
-        7 + 4 * (Schema::MAX_VECTORS + Schema::MAX_TEXTS) + Schema::MAX_FIELDS;
+        7 + 4 * (Schema::MAX_VECTORS + Schema::MAX_TEXTS + Schema::MAX_SPARSE) + Schema::MAX_FIELDS;
     const ALL: &'static [Self] = &[
         Self::IdNumbers,
         Self::IdOffsets,
@@ -88,6 +95,10 @@ impl SectionKind for Kind {
         Self::TextPostings,
         Self::TextPositions,
         Self::TextLengths,
+        Self::SparseStarts,
+        Self::SparseVectors,
+        Self::SparseDimensions,
+        Self::SparsePostings,
     ];
 
     fn code(self) -> u32 {
@@ -119,6 +130,8 @@ pub(super) struct Contents {
     pub(super) columns: Vec<ColumnEntry>,
     /// The numbers of texts that have an index.
     pub(super) texts: Vec<u32>,
+    /// The numbers of sparse vectors that some row has.
+    pub(super) sparse: Vec<u32>,
 }
 
 impl Contents {
@@ -135,9 +148,15 @@ impl Contents {
             put_bytes(&mut out, column.name.as_bytes());
             put_u32(&mut out, code_of(column.field));
         }
-        if !self.texts.is_empty() {
-            put_u32(&mut out, self.texts.len() as u32);
-            self.texts.iter().for_each(|text| put_u32(&mut out, *text));
+        let mut put = |numbers: &[u32]| {
+            put_u32(&mut out, numbers.len() as u32);
+            numbers.iter().for_each(|number| put_u32(&mut out, *number));
+        };
+        if !self.texts.is_empty() || !self.sparse.is_empty() {
+            put(&self.texts);
+        }
+        if !self.sparse.is_empty() {
+            put(&self.sparse);
         }
         out
     }
@@ -148,9 +167,11 @@ impl Contents {
         let contents = Self {
             vectors: decode_vectors(&mut decoder, rows)?,
             columns: decode_columns(&mut decoder)?,
-            texts: decode_texts(&mut decoder)?,
+            texts: decode_numbers(&mut decoder, Schema::MAX_TEXTS)?,
+            sparse: decode_numbers(&mut decoder, Schema::MAX_SPARSE)?,
         };
-        if !decoder.is_empty() {
+        // Nothing is said in two ways.
+        if !decoder.is_empty() || contents.encode() != bytes {
             return Err(DecodeError("the directory says more than it can"));
         }
         Ok(contents)
@@ -200,17 +221,20 @@ fn decode_columns(decoder: &mut Decoder<'_>) -> Decoded<Vec<ColumnEntry>> {
     Ok(columns)
 }
 
-/// None is also what was written before there were texts.
-fn decode_texts(decoder: &mut Decoder<'_>) -> Decoded<Vec<u32>> {
+/// The numbers of texts, or of sparse vectors. None is also what was written before there were any.
+fn decode_numbers(decoder: &mut Decoder<'_>, most: usize) -> Decoded<Vec<u32>> {
     if decoder.is_empty() {
         return Ok(Vec::new());
     }
     let count = decoder.count(size_of::<u32>())?;
-    let texts: Vec<u32> = (0..count).map(|_| decoder.u32()).collect::<Decoded<_>>()?;
-    if count == 0 || count > Schema::MAX_TEXTS || !texts.is_sorted_by(|a, b| a < b) {
-        return Err(DecodeError("the directory lists texts that cannot be"));
+    let numbers = (0..count).map(|_| decoder.u32());
+    let numbers: Vec<u32> = numbers.collect::<Decoded<_>>()?;
+    if count > most || !numbers.is_sorted_by(|a, b| a < b) {
+        return Err(DecodeError(
+            "the directory lists texts or sparse vectors that cannot be",
+        ));
     }
-    Ok(texts)
+    Ok(numbers)
 }
 
 const FIELDS: [Field; 4] = [Field::Keyword, Field::Integer, Field::Float, Field::Bool];

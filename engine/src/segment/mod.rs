@@ -13,6 +13,7 @@ mod lists;
 mod missed;
 mod payloads;
 mod texts;
+mod sparse;
 mod reader;
 mod tombstones;
 mod vectors;
@@ -23,7 +24,7 @@ pub(crate) use missed::{read_missed, write_missed};
 pub(crate) use payloads::PayloadReader;
 pub(crate) use reader::Segment;
 pub(crate) use tombstones::{read_deletes, write_deletes};
-pub(crate) use writer::{Layout, Source, VectorShape, write};
+pub(crate) use writer::{Layout, PutLists, Source, VectorShape, write};
 
 #[cfg(test)]
 mod tests;

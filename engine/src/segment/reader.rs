@@ -9,6 +9,7 @@ use super::{
     format::{Contents, Kind, Sections},
     ids::Ids,
     payloads::{PayloadReader, Payloads},
+    sparse::{SparseSections, StoredSparse},
     texts::{StoredText, TextSections},
     vectors::Vectors,
     writer::VectorShape,
@@ -22,7 +23,7 @@ use crate::{
     expiry::Expiry,
     fields::Column,
     id::PointId,
-    text::Stored,
+    sparse, text,
     vector::Values,
     vfs::Vfs,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Segment {
     payloads: Payloads,
     columns: Box<[StoredColumn]>,
     texts: Box<[StoredText]>,
+    sparse: Box<[StoredSparse]>,
     /// Absent if no row expires.
     expiries: Option<SectionId>,
 }
@@ -62,6 +64,11 @@ impl Segment {
                 .texts
                 .iter()
                 .map(|number| StoredText::open(&sections, *number))
+                .collect::<Result<_>>()?,
+            sparse: contents
+                .sparse
+                .iter()
+                .map(|number| StoredSparse::open(&sections, *number))
                 .collect::<Result<_>>()?,
             expiries: open_expiries(&sections)?,
             sections,
@@ -159,9 +166,15 @@ impl Segment {
     }
 
     /// The index over the text `number`, if it was in the schema when the segment was written.
-    pub(crate) fn text(&self, number: u32) -> Result<Option<Stored<TextSections<'_>>>> {
+    pub(crate) fn text(&self, number: u32) -> Result<Option<text::Stored<TextSections<'_>>>> {
         let text = self.texts.iter().find(|text| text.number() == number);
         text.map(|text| text.get(&self.sections)).transpose()
+    }
+
+    /// The sparse vector `number` of its rows, if any has it, and the index over it.
+    pub(crate) fn sparse(&self, number: u32) -> Result<Option<sparse::Stored<SparseSections<'_>>>> {
+        let sparse = self.sparse.iter().find(|it| it.number() == number);
+        sparse.map(|sparse| sparse.get(&self.sections)).transpose()
     }
 
     /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
@@ -186,6 +199,9 @@ impl Segment {
         }
         for text in &self.texts {
             flaws.extend(text.verify(&self.sections, cancel).err());
+        }
+        for sparse in &self.sparse {
+            flaws.extend(sparse.verify(&self.sections, cancel).err());
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)

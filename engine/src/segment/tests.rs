@@ -2,7 +2,8 @@
 
 use super::{
     format::{ColumnEntry, Contents, Kind, VectorEntry},
-    writer::SegmentMeta,
+    sparse::tests as sparse,
+    writer::{PutLists, SegmentMeta, SparseOf},
     *,
 };
 use crate::{
@@ -21,7 +22,6 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeMap,
-    fmt::Debug,
     ops::{Bound, Range},
 };
 
@@ -115,6 +115,14 @@ impl Source for Model {
         assert_eq!(number, TEXT);
         Ok(Some(builder.finish(self.rows(), &Cancel::default())?))
     }
+
+    fn sparse(&mut self, row: u32, number: u32) -> Result<SparseOf<'_>> {
+        Ok(sparse::of(&self.0[row as usize].payload, number).map(std::borrow::Cow::Owned))
+    }
+
+    fn sparse_lists(&mut self, number: u32, filled: u32, put: PutLists<'_>) -> Result<Vec<u8>> {
+        sparse::lists(self.0.iter().map(|row| &row.payload), number, filled, put)
+    }
 }
 
 /// The number of the text that all payloads are.
@@ -126,6 +134,7 @@ fn write_to(vfs: &MemoryVfs, source: &mut Model, cancel: &Cancel) -> Result<Segm
         vectors: &SHAPES,
         fields: &BTreeMap::from(fields),
         texts: &[TEXT],
+        sparse: &sparse::NUMBERS,
     };
     write(vfs, NAME, layout, source, cancel)
 }
@@ -143,7 +152,7 @@ fn with_content(content: &[u8]) -> MemoryVfs {
 }
 
 /// The answer, or an error that names the damage.
-fn right<T: PartialEq + Debug>(found: Result<T>, expected: &T) -> bool {
+fn right<T: PartialEq + std::fmt::Debug>(found: Result<T>, expected: &T) -> bool {
     match found {
         Ok(found) => {
             assert_eq!(found, *expected);
@@ -167,6 +176,10 @@ fn reads_right(segment: &Segment, model: &Model) -> bool {
         all &= right(segment.expiry(row), &expected.expiry);
         all &= right(segment.payload(row), &expected.payload);
         all &= right(payloads.payload(row), &expected.payload);
+        all &= right(
+            sparse::found(segment, row),
+            &sparse::all_of(&expected.payload),
+        );
         for number in [0, 4, 7, 8, 9, 11] {
             let vector = expected.vectors.get(&number);
             let vector = vector.map(|(values, scale)| (values.view(), *scale));
@@ -248,11 +261,8 @@ fn any_payload() -> impl Strategy<Value = Payload> {
     ];
     let map = prop::collection::btree_map("[a-d]", text, 0..3);
     map.prop_map(|map| {
-        let map: Map<_, _> = map
-            .into_iter()
-            .map(|(key, text)| (key, Value::from(text)))
-            .collect();
-        Payload::from(map)
+        let map = map.into_iter().map(|(key, text)| (key, Value::from(text)));
+        Payload::from(map.collect::<Map<_, _>>())
     })
 }
 
@@ -320,10 +330,9 @@ fn small(only_numbers: bool) -> Model {
             id,
             vectors,
             payload: payload.into(),
-            expiry: if number == 5 {
-                Expiry(7)
-            } else {
-                Expiry::NEVER
+            expiry: match number {
+                5 => Expiry(7),
+                _ => Expiry::NEVER,
             },
         }
     };

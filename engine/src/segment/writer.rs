@@ -2,7 +2,8 @@
 //!
 //! A source is asked for the same rows once for each section, so that what is held meanwhile is
 //! what ids need (about 11 to 31 bytes for each row), then what columns need (8 bytes for each row
-//! and field, and their different values), then one text's index at a time, and some buffers, whatever the size of vectors and
+//! and field, and their different values), then one text's index at a time, then the dimensions of one sparse
+//! vector and its longest list, and some buffers, whatever the size of vectors and
 //! payloads. The directory is the caller's to sync.
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     format::{Contents, Kind, MAX_ROWS, Output},
     ids::write_ids,
     payloads::write_payloads,
+    sparse::write_sparse,
     texts::write_text,
     vectors::write_vector,
 };
@@ -20,11 +22,12 @@ use crate::{
     id::PointId,
     payload::Payload,
     schema::{Datatype, Field},
+    sparse_vector::Halves,
     text,
     vector::Values,
     vfs::Vfs,
 };
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// The rows of a segment to be, in their order. Asked several times for each row, in passes from
 /// the first to the last, and to give the same answer each time.
@@ -43,7 +46,17 @@ pub(crate) trait Source {
     fn payload_json(&mut self, row: u32, out: &mut Vec<u8>) -> Result<()>;
     /// The index over the text `number` of all rows; none if it is to be made later.
     fn text(&mut self, number: u32) -> Result<Option<text::Bytes>>;
+    /// The sparse vector `number` of a row, if the row has it.
+    fn sparse(&mut self, row: u32, number: u32) -> Result<SparseOf<'_>>;
+    /// Gives the posting lists over the sparse vector `number`, which so many rows have, to `put`, and what
+    /// is written of their dimensions.
+    fn sparse_lists(&mut self, number: u32, filled: u32, put: PutLists<'_>) -> Result<Vec<u8>>;
 }
+
+/// The sparse vector of a row, if it has one.
+pub(crate) type SparseOf<'a> = Option<Cow<'a, Halves>>;
+/// Takes posting lists, one after the other.
+pub(crate) type PutLists<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
 /// What rows may have, and what is written of them beside their payloads.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +66,8 @@ pub(crate) struct Layout<'a> {
     pub(crate) fields: &'a BTreeMap<String, Field>,
     /// The numbers of texts that get an index, ascending.
     pub(crate) texts: &'a [u32],
+    /// The numbers of sparse vectors that rows may have, ascending.
+    pub(crate) sparse: &'a [u32],
 }
 
 /// A vector that rows may have.
@@ -129,10 +144,17 @@ fn write_sections(
             texts.push(*number);
         }
     }
+    let mut sparse = Vec::new();
+    for number in layout.sparse {
+        if write_sparse(&mut output, *number, source)? {
+            sparse.push(*number);
+        }
+    }
     let contents = Contents {
         vectors,
         columns,
         texts,
+        sparse,
     };
     let bytes = output.finish(source.rows(), contents.encode())?;
     Ok((bytes, first_expiry))

@@ -16,4 +16,4 @@ pub(crate) use index::{
     Bytes, Index, Input, Memory, Pattern, Section, Source, Stored, View, merge,
 };
 pub use search::Bm25;
-pub(crate) use search::{Collector, Fields, Query, Weighed, search, search_rows};
+pub(crate) use search::{Fields, Query, Weighed, search, search_rows};

@@ -5,7 +5,7 @@ use crate::{
     cancel::Cancel,
     codec::{DecodeError, Decoded},
     error::{Error, Result},
-    postings::List,
+    postings::{Collector, List},
     top_k::TopK,
 };
 use proptest::prelude::*;

@@ -14,6 +14,9 @@
 //! 8 unalias  unused u32, name bytes: it means nothing any more
 //! 9 batch  count u32, upserts and deletes as bytes: all or none
 //! 10 alter collection u32, schema and the numbers of its vectors as JSON bytes
+//! 11 upsert as 3, with the count of sparse vectors u32 behind the vectors, for each: present u8 (0 or
+//!          1), if present count u32, so many dimensions u32, ascending, and weights u16 (IEEE 754
+//!          binary16); of collections that have any
 //! id       0 u8, u64 | 1 u8, 16 bytes | 2 u8, bytes
 //! bytes    length u32, then so many; f32s: count u32, then so many f32
 //! ```
@@ -30,6 +33,7 @@ use crate::{
     point::Record,
     schema::Schema,
     shape::Shape,
+    sparse_vector::Halves,
 };
 use serde_json::{Map, Value};
 
@@ -43,6 +47,7 @@ const ALIAS: u8 = 7;
 const UNALIAS: u8 = 8;
 const BATCH: u8 = 9;
 const ALTER: u8 = 10;
+const UPSERT_SPARSE: u8 = 11;
 
 /// One change to the database.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +154,8 @@ impl Change {
                 collection,
                 records,
             } => {
-                let mut out = start_upsert(*collection, records.len());
+                let has_sparse = records.iter().any(|record| !record.sparse.is_empty());
+                let mut out = start_upsert(*collection, records.len(), has_sparse);
                 for record in records {
                     put_record(&mut out, record)?;
                 }
@@ -193,9 +199,11 @@ impl Change {
     }
 }
 
-/// The beginning of an upsert of so many records, to be followed by [`put_record`] for each.
-pub(crate) fn start_upsert(collection: CollectionId, records: usize) -> Vec<u8> {
-    let mut out = start(UPSERT, collection);
+/// The beginning of an upsert of so many records, to be followed by [`put_record`] for each: of such
+/// as have places for sparse vectors, or of such as have none.
+pub(crate) fn start_upsert(collection: CollectionId, records: usize, has_sparse: bool) -> Vec<u8> {
+    let kind = if has_sparse { UPSERT_SPARSE } else { UPSERT };
+    let mut out = start(kind, collection);
     put_u32(&mut out, records as u32);
     out
 }
@@ -219,6 +227,18 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &Record) -> serde_json::Resu
         put_u8(out, u8::from(vector.is_some()));
         if let Some(vector) = vector {
             put_f32s(out, vector);
+        }
+    }
+    if !record.sparse.is_empty() {
+        put_u32(out, record.sparse.len() as u32);
+        for vector in &record.sparse {
+            put_u8(out, u8::from(vector.is_some()));
+            if let Some(vector) = vector {
+                put_u32(out, vector.dimensions().len() as u32);
+                // In one piece: the engine is built for little-endian machines alone.
+                out.extend_from_slice(bytemuck::cast_slice(vector.dimensions()));
+                out.extend_from_slice(bytemuck::cast_slice(vector.weights()));
+            }
         }
     }
     // Written in place, behind a length that is known afterwards.
@@ -281,10 +301,10 @@ impl Change {
                 alias: decoder.str()?.to_owned(),
                 collection: (kind == ALIAS).then_some(collection),
             },
-            UPSERT => {
+            UPSERT | UPSERT_SPARSE => {
                 let count = decoder.count(MIN_RECORD_BYTES)?;
                 let records = (0..count)
-                    .map(|_| record(decoder))
+                    .map(|_| record(decoder, kind == UPSERT_SPARSE))
                     .collect::<Decoded<_>>()?;
                 Self::Upsert {
                     collection,
@@ -313,12 +333,12 @@ const MIN_RECORD_BYTES: usize = MIN_ID_BYTES + 8 + 4 + 4;
 /// A change within a batch.
 fn part(body: &[u8]) -> Decoded<Change> {
     match body.first() {
-        Some(&(UPSERT | DELETE)) => Change::decode(body),
+        Some(&(UPSERT | UPSERT_SPARSE | DELETE)) => Change::decode(body),
         _ => Err(DecodeError("a batch holds what is no write of points")),
     }
 }
 
-fn record(decoder: &mut Decoder<'_>) -> Decoded<Record> {
+fn record(decoder: &mut Decoder<'_>, has_sparse: bool) -> Decoded<Record> {
     let id = decoder.id()?;
     let expiry = Expiry(decoder.u64()?);
     let vectors = (0..decoder.count(1)?)
@@ -328,14 +348,36 @@ fn record(decoder: &mut Decoder<'_>) -> Decoded<Record> {
             _ => Err(DecodeError("a vector is neither present nor absent")),
         })
         .collect::<Decoded<_>>()?;
+    let sparse = match has_sparse {
+        true => decoder.count(1)?,
+        false => 0,
+    };
+    let sparse = (0..sparse)
+        .map(|_| match decoder.u8()? {
+            0 => Ok(None),
+            1 => halves(decoder).map(Some),
+            _ => Err(DecodeError("a vector is neither present nor absent")),
+        })
+        .collect::<Decoded<_>>()?;
     let payload: Map<String, Value> = serde_json::from_slice(decoder.bytes()?)
         .map_err(|_| DecodeError("a payload is not a JSON object"))?;
     Ok(Record {
         id,
         vectors,
+        sparse,
         payload: Payload::from(payload),
         expiry,
     })
+}
+
+fn halves(decoder: &mut Decoder<'_>) -> Decoded<Halves> {
+    let count = decoder.count(Halves::ENTRY)?;
+    let (dimensions, _) = decoder.take(count * 4)?.as_chunks::<4>();
+    let (weights, _) = decoder.take(count * 2)?.as_chunks::<2>();
+    let dimensions = dimensions.iter().map(|it| u32::from_le_bytes(*it));
+    let weights = weights.iter().map(|it| u16::from_le_bytes(*it));
+    Halves::new(dimensions.collect(), weights.collect())
+        .ok_or(DecodeError("a sparse vector is not what was expected"))
 }
 
 #[cfg(test)]
@@ -357,6 +399,7 @@ mod tests {
         let record = |id: &PointId| Record {
             id: id.clone(),
             vectors: vec![Some(vec![0.1, -2.5]), None],
+            sparse: Vec::new(),
             payload: Payload::from(json!({ "x": 0.1, "y": u64::MAX, "z": [null, "q"] })),
             expiry: Expiry(1_234),
         };
@@ -370,6 +413,17 @@ mod tests {
             Change::Upsert {
                 collection,
                 records: ids.iter().map(record).collect(),
+            },
+            Change::Upsert {
+                collection,
+                records: vec![Record {
+                    sparse: vec![
+                        None,
+                        Halves::new(vec![0, 7, u32::MAX], vec![1, 0x3c00, 0xfbff]),
+                        Halves::new(vec![], vec![]),
+                    ],
+                    ..record(&ids[0])
+                }],
             },
             Change::Delete {
                 collection,
@@ -416,7 +470,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_panic(kind in 0u8..11, rest: Vec<u8>) {
+        fn no_bytes_panic(kind in 0u8..12, rest: Vec<u8>) {
             let _ = Change::decode(&[&[kind][..], &rest].concat());
         }
     }

@@ -85,6 +85,7 @@ fn options() -> Options {
             ef: 200,
             filter_conditions: 16,
             text_clauses: 16,
+            sparse_entries: 16,
         },
         ..Options::default()
     }

@@ -16,24 +16,16 @@ mod scorer;
 #[cfg(test)]
 mod tests;
 
-use crate::{cancel::Cancel, error::Result, postings::END};
+use crate::{
+    cancel::Cancel,
+    error::Result,
+    postings::{Collector, END},
+};
 use query::Node;
 use scorer::{Opener, Scorer, Ticks};
 
 pub(crate) use query::{Fields, Query, Weighed};
 pub use score::Bm25;
-
-/// Takes the best rows.
-pub(crate) trait Collector {
-    /// What a score must be at least to be of use. It never falls.
-    fn last_wanted(&self) -> f32;
-
-    /// Whether a row counts. Asked of rows whose scores are wanted alone.
-    fn accepts(&mut self, row: u32) -> Result<bool>;
-
-    /// Takes a row that counts. Rows ascend.
-    fn offer(&mut self, row: u32, score: f32) -> Result<()>;
-}
 
 /// Offers every row of a part that matches and may be among the best.
 ///

@@ -10,7 +10,7 @@ use amphora_tests::{
     opening::{self, Memory},
     random::Random,
     stored::stored,
-    words,
+    weights, words,
 };
 use serde_json::json;
 use std::{collections::BTreeMap, ops::Range};
@@ -72,7 +72,8 @@ impl Seen {
             let texts = texts.collect::<Result<_>>()?;
             let points_read = points.iter().collect::<Vec<_>>();
             let problem = nearest::problem(&collection, &points_read)?
-                .or(words::problem(&collection, &points_read)?);
+                .or(words::problem(&collection, &points_read)?)
+                .or(weights::problem(&collection, &points_read)?);
             let seen_here = Collection {
                 found: found.collect::<Result<_>>()?,
                 count: collection.count().wait()?,
@@ -258,6 +259,7 @@ fn schema() -> Schema {
         .vector("c", Vector::new(1, Metric::Dot).multi())
         .field("year", Field::Integer)
         .text("title", words::text())
+        .sparse("weights", weights::sparse())
 }
 
 fn halves() -> Vector {
@@ -282,6 +284,7 @@ fn point(number: u64, random: &mut Random) -> Point {
         .vector("a", values(6))
         .vector("b", stored(&halves(), &values(3)).unwrap_or_default())
         .multi_vector("c", [values(1), values(1)])
+        .sparse("weights", weights::vector(number))
         .payload(json!({
             "year": 1840 + random.below(20),
             "title": format!("Chapter {}", random.below(8)),

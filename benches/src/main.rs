@@ -20,6 +20,7 @@ mod mixed;
 mod relevance;
 mod renewal;
 mod search;
+mod sparse;
 mod stall;
 mod storage;
 mod subject;
@@ -31,7 +32,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -81,6 +82,11 @@ const BENCHES: [Bench; 13] = [
         "search",
         "indexed search of real embeddings, beside comparing every point",
         search::run,
+    ),
+    (
+        "sparse",
+        "searches by sparse vectors of words, beside scoring everything",
+        sparse::run,
     ),
     (
         "stall",

@@ -28,6 +28,8 @@ const STRETCH: usize = 16;
 /// Where so many times as many rows are still wanted as a dimension has in a window, all that it has are
 /// gone through, in place of looking each row up.
 const DENSE: u64 = 4;
+/// Where dimensions have fewer than one in so many rows, these are noted, in place of looking at all sums.
+const FEW: u64 = 8;
 
 /// The dimensions of a query, each with what the weight of a row is multiplied with.
 #[derive(Clone, Debug)]
@@ -46,8 +48,8 @@ impl Weighed {
             return Ok(Self(query.iter().collect()));
         }
         let all: u64 = parts.iter().map(|part| part.filled()).sum();
-        let weighed = query.iter().map(|(dimension, weight)| {
-            cancel.check()?;
+        let weighed = (0..).zip(query.iter()).map(|(at, (dimension, weight))| {
+            cancel.check_at(at)?;
             let mut count = 0u64;
             for part in parts {
                 count += u64::from(part.count(dimension)?);
@@ -88,7 +90,7 @@ pub(crate) fn search(
         let floor = window.floor(collector.last_wanted());
         let rest = needless(leaves.iter().map(|leaf| leaf.bound()), floor);
         let mut next = END;
-        for (count, leaf) in (0..).zip(&mut leaves[rest..]) {
+        for (count, leaf) in (1..).zip(&mut leaves[rest..]) {
             cancel.check_at(count)?;
             next = next.min(leaf.seek(start)?);
         }
@@ -97,7 +99,7 @@ pub(crate) fn search(
         }
         start = next;
         let end = start.saturating_add(len);
-        for (count, leaf) in (0..).zip(&mut leaves) {
+        for (count, leaf) in (1..).zip(&mut leaves) {
             cancel.check_at(count)?;
             leaf.in_window = leaf.bound_within(start, end)?;
         }
@@ -155,8 +157,8 @@ fn leaves<'a>(
     cancel: &Cancel,
 ) -> Result<Vec<Box<Leaf<'a>>>> {
     let mut leaves = Vec::with_capacity(weighed.0.len());
-    for (dimension, weight) in &weighed.0 {
-        cancel.check()?;
+    for (at, (dimension, weight)) in (1..).zip(&weighed.0) {
+        cancel.check_at(at)?;
         if let Some(list) = index.list(*dimension)? {
             leaves.push(Box::new(Leaf::open(index, list, *weight)?));
         }
@@ -195,7 +197,7 @@ struct Window {
     /// Whether some dimension may lower a sum, so that one of zero or less may be a hit's.
     lowers: bool,
     sums: Box<[f64]>,
-    /// Which rows have a sum; noted if that cannot be told from it.
+    /// Which rows have a sum; noted if that cannot be told from it, or is told sooner so.
     seen: Box<[u64]>,
     /// Rows that may be wanted, with their sums so far.
     candidates: Vec<(u32, f64)>,
@@ -240,14 +242,16 @@ impl Window {
             });
         }
         let all: f64 = more + essential.iter().map(|leaf| leaf.in_window).sum::<f64>();
-        for (count, leaf) in (0..).zip(essential) {
+        let postings: u64 = essential.iter().map(|leaf| leaf.count()).sum();
+        let notes = self.lowers || postings.saturating_mul(FEW) < self.rows.into();
+        for (count, leaf) in (1..).zip(essential) {
             cancel.check_at(count)?;
             leaf.seek(rows.start)?;
             // Rows of a block that cannot reach it with all that others add may be left out, or have too
             // small a sum where another dimension names them. What lowers sums must not be left out.
             let (others, lowers) = (all - leaf.in_window, leaf.lowers());
             let may_reach = |bound: f64| lowers || bound + others >= floor;
-            if !self.lowers {
+            if !notes {
                 let add = |row: u32, product| {
                     self.sums[(row - rows.start) as usize % WINDOW] += product;
                 };
@@ -260,46 +264,50 @@ impl Window {
                 self.seen[at / 64] |= 1 << (at % 64);
             })?;
         }
-        self.take_sums(rows.start, more, floor);
+        if notes {
+            self.take_noted(rows, more, floor);
+        } else {
+            self.take_sums(rows, more, floor);
+        }
         Ok(())
     }
 
-    /// Makes candidates of the rows whose sums may reach what is wanted.
-    fn take_sums(&mut self, start: u32, more: f64, floor: f64) {
-        if self.lowers {
-            for (word, seen) in self.seen.iter_mut().enumerate() {
-                let mut left = std::mem::take(seen);
-                while left != 0 {
-                    let at = word * 64 + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let sum = std::mem::take(&mut self.sums[at]);
-                    if sum + more >= floor {
-                        self.candidates.push((start + at as u32, sum));
-                    }
+    /// Makes candidates of the rows that were noted and whose sums may reach what is wanted.
+    fn take_noted(&mut self, rows: Range<u32>, more: f64, floor: f64) {
+        let words = rows.len().div_ceil(64);
+        for (word, seen) in self.seen.iter_mut().take(words).enumerate() {
+            let mut left = std::mem::take(seen);
+            while left != 0 {
+                let at = word * 64 + left.trailing_zeros() as usize;
+                left &= left - 1;
+                let sum = std::mem::take(&mut self.sums[at]);
+                if sum + more >= floor {
+                    self.candidates.push((rows.start + at as u32, sum));
                 }
             }
-            return;
         }
+    }
+
+    /// Makes candidates of the rows whose sums may reach what is wanted, of which none is below zero.
+    fn take_sums(&mut self, rows: Range<u32>, more: f64, floor: f64) {
         // A row that has a dimension has a sum above zero. The difference is off by less than what `floor`
         // allows for.
         let least = (floor - more).max(f64::MIN_POSITIVE);
-        for (sums, first) in self
-            .sums
-            .chunks_exact(STRETCH)
-            .zip((start..).step_by(STRETCH))
-        {
+        let sums = &mut self.sums[..stretches(self.rows, &rows)];
+        let firsts = (rows.start..).step_by(STRETCH);
+        for (sums, first) in sums.chunks_exact_mut(STRETCH).zip(firsts) {
             // Without an early end, so that many are compared at once.
             if sums.iter().fold(false, |any, sum| any | (*sum >= least)) {
                 // All are written, and those that do not count are written over: no branch to be guessed.
                 let (mut found, mut count) = ([(0, 0.0); STRETCH], 0);
-                for (row, sum) in (first..).zip(sums) {
+                for (row, sum) in (first..).zip(&*sums) {
                     found[count % STRETCH] = (row, *sum);
                     count += usize::from(*sum >= least);
                 }
                 self.candidates.extend_from_slice(&found[..count]);
             }
+            sums.fill(0.0);
         }
-        self.sums.fill(0.0);
     }
 
     /// Adds what the rest adds to the rows that were found, but for rows that are no longer wanted.
@@ -311,7 +319,7 @@ impl Window {
         floor: f64,
         cancel: &Cancel,
     ) -> Result<()> {
-        for (count, leaf) in (0..).zip(rest.iter_mut().rev()) {
+        for (count, leaf) in (1..).zip(rest.iter_mut().rev()) {
             if self.candidates.is_empty() {
                 return Ok(());
             }
@@ -343,7 +351,7 @@ impl Window {
             }
             self.candidates.truncate(kept);
             if is_dense {
-                self.sums.fill(0.0);
+                self.sums[..stretches(self.rows, &rows)].fill(0.0);
             }
         }
         Ok(())
@@ -355,7 +363,7 @@ impl Window {
         collector: &mut impl Collector,
         cancel: &Cancel,
     ) -> Result<()> {
-        for (count, (row, sum)) in (0..).zip(self.candidates.drain(..)) {
+        for (count, (row, sum)) in (1..).zip(self.candidates.drain(..)) {
             if sum + self.off < f64::from(collector.last_wanted().next_down()) {
                 continue;
             }
@@ -370,10 +378,16 @@ impl Window {
     }
 }
 
+/// How many sums the rows of a window take, of a part that has `all`, in whole stretches.
+fn stretches(all: u32, rows: &Range<u32>) -> usize {
+    let len = rows.end.min(all).saturating_sub(rows.start) as usize;
+    len.next_multiple_of(STRETCH).min(WINDOW)
+}
+
 /// The exact sum of a row. Rows ascend from call to call.
 fn exactly(leaves: &mut [Box<Leaf<'_>>], row: u32, cancel: &Cancel) -> Result<f32> {
     let mut products = Vec::with_capacity(leaves.len());
-    for (count, leaf) in (0..).zip(leaves) {
+    for (count, leaf) in (1..).zip(leaves) {
         cancel.check_at(count)?;
         products.extend(leaf.product_again(row)?);
     }

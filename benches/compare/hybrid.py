@@ -1,4 +1,4 @@
-"""Peers from PyPI that answer queries of a vector and words: `python hybrid.py NAME`.
+"""Peers from PyPI that answer queries of a vector and words, or of words alone: `python hybrid.py NAME`.
 
 Speaks the same lines as `peers.py`. All find as many by the vector as by the words, and fuse both by
 reciprocal ranks with a constant of 60, ranks from 1. Nothing is left out as a stop word.
@@ -97,6 +97,10 @@ class QdrantEdge(Fused):
             words = qdrant.Query.Nearest(self.vector_of(asked.terms), using="terms")
         else:
             words = qdrant.TextQuery("text", asked.words, qdrant.Bm25Params(k=1.2, b=0.75))
+        if ask["by_terms"]:
+            return qdrant.QueryRequest(
+                limit=ask["k"], query=words, filter=is_author, with_payload=ask["with_payload"]
+            )
         depth = ask["depth"]
         return qdrant.QueryRequest(
             limit=ask["k"],

@@ -75,14 +75,14 @@ impl Bm25 {
         }
     }
 
-    /// The rows that score most among those that `keep` keeps, best first. How rare a term is, is told
-    /// from all rows.
+    /// The rows that score most among those that `keep` keeps, with their scores, best first. How rare a
+    /// term is, is told from all rows.
     pub(crate) fn best(
         &self,
         query: &Sparse,
         limit: usize,
         keep: impl Fn(usize) -> bool,
-    ) -> Vec<u32> {
+    ) -> Vec<(u32, f64)> {
         let all = self.rows.len() as f64;
         let mut scores = vec![0.0; self.rows.len()];
         for (term, value) in query.indices.iter().zip(&query.values) {
@@ -93,11 +93,10 @@ impl Bm25 {
                 scores[*row as usize] += rarity * f64::from(*worth) * f64::from(*value);
             }
         }
-        let scored = scores.iter().enumerate();
-        let scored = scored.filter(|(row, score)| **score > 0.0 && keep(*row));
-        let mut rows: Vec<u32> = scored.map(|(row, _)| row as u32).collect();
-        let score = |row: &u32| scores[*row as usize];
-        rows.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
+        let scored = (0..).zip(scores);
+        let scored = scored.filter(|(row, score)| *score > 0.0 && keep(*row as usize));
+        let mut rows: Vec<(u32, f64)> = scored.collect();
+        rows.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         rows.truncate(limit);
         rows
     }

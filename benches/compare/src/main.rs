@@ -28,7 +28,7 @@ use systems::SYSTEMS;
 /// What a bench is called, what it does and how it is run; it says how many systems were skipped.
 type Bench = (&'static str, &'static str, fn(&Options) -> usize);
 
-const BENCHES: [Bench; 4] = [
+const BENCHES: [Bench; 6] = [
     (
         "search",
         "processor time per query at recall 0.90, 0.95 and 0.99, and building; real data",
@@ -42,8 +42,16 @@ const BENCHES: [Bench; 4] = [
     (
         "hybrid",
         "time per query of a vector and words, fused, with and without a filter; real data",
-        hybrid::run,
+        |options| hybrid::run(options, &hybrid::FUSED),
     ),
+    (
+        "sparse",
+        "time per query of words as a sparse vector, with and without a filter; real data",
+        |options| hybrid::run(options, &hybrid::SPARSE),
+    ),
+    ("sparse-long", "the same with up to 32 words", |options| {
+        hybrid::run(options, &hybrid::LONG_SPARSE)
+    }),
     (
         "text",
         "processor time per query by words, indexing, and size; real data",

@@ -79,8 +79,8 @@ pub(crate) struct Find {
     pub(crate) way: Way,
 }
 
-/// Answer queries by vectors and by words, fused by reciprocal ranks, one after another for a single
-/// caller.
+/// Answer queries by vectors and by words, fused by reciprocal ranks, or by words alone, one after
+/// another for a single caller.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Fuse {
     /// An [`Asked`] per line; its vector is in the same row of the queries of the data.
@@ -89,6 +89,8 @@ pub(crate) struct Fuse {
     pub(crate) ef: usize,
     /// What each part finds.
     pub(crate) depth: usize,
+    /// Whether terms alone are looked for: then nothing is fused.
+    pub(crate) by_terms: bool,
     pub(crate) k: usize,
     /// Whether only the works of the author are looked at.
     pub(crate) is_filtered: bool,

@@ -198,7 +198,7 @@ fn report(entries: &[Entry], place: usize, recall: f64, n: usize) {
                 Kind::Index => "index",
                 Kind::Database => "database",
                 Kind::Texts => "texts",
-                Kind::Hybrid => "hybrid",
+                Kind::Hybrid | Kind::Sparse => "hybrid",
             };
             let spread = samples.spread();
             let name = format!(

@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Texts,
     /// Vectors and words, asked for in `hybrid` alone.
     Hybrid,
+    /// Vectors, and words as sparse vectors, asked for in `hybrid` and `sparse`.
+    Sparse,
 }
 
 /// Which program runs it.
@@ -30,12 +32,14 @@ pub(crate) enum Host {
 }
 
 pub(crate) const AMPHORA: &str = "amphora";
+pub(crate) const AMPHORA_SPARSE: &str = "amphora-sparse";
 pub(crate) const QDRANT_EDGE: &str = "qdrant-edge";
 pub(crate) const TANTIVY: &str = "tantivy";
 
 /// Those in Rust are there if the program was built with their features.
 pub(crate) const SYSTEMS: &[System] = &[
     system(AMPHORA, Kind::Database, Host::Rust),
+    system(AMPHORA_SPARSE, Kind::Sparse, Host::Rust),
     system("hnswlib", Kind::Index, Host::Python),
     system("faiss", Kind::Index, Host::Python),
     system("faiss-sq8", Kind::Index, Host::Python),
@@ -46,7 +50,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     #[cfg(feature = "hannoy")]
     system("hannoy", Kind::Index, Host::Rust),
     system(QDRANT_EDGE, Kind::Database, Host::Python),
-    system("qdrant-edge-sparse", Kind::Hybrid, Host::Python),
+    system("qdrant-edge-sparse", Kind::Sparse, Host::Python),
     system("lancedb", Kind::Hybrid, Host::Python),
     system("lancedb-10", Kind::Hybrid, Host::Python),
     system("zvec", Kind::Database, Host::Python),
@@ -54,6 +58,12 @@ pub(crate) const SYSTEMS: &[System] = &[
     #[cfg(feature = "tantivy")]
     system(TANTIVY, Kind::Texts, Host::Rust),
 ];
+
+impl System {
+    pub(crate) fn is_ours(&self) -> bool {
+        [AMPHORA, AMPHORA_SPARSE].contains(&self.name)
+    }
+}
 
 const fn system(name: &'static str, kind: Kind, host: Host) -> System {
     System { name, kind, host }

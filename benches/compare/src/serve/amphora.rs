@@ -29,7 +29,7 @@ impl Served for Amphora {
         for field in &data.indexed {
             schema = schema.field(field, Field::Integer);
         }
-        Self::fill(build, data, schema)
+        Self::fill(build, schema, points(data))
     }
 
     fn request(&self, values: &[f32], search: &Search) -> Result<Query> {
@@ -51,7 +51,11 @@ impl Served for Amphora {
 
 impl Amphora {
     /// Takes in the data until all of it is indexed.
-    pub(super) fn fill(build: &Build, data: &Data, schema: Schema) -> Result<Self> {
+    pub(super) fn fill(
+        build: &Build,
+        schema: Schema,
+        mut from: impl Iterator<Item = Point>,
+    ) -> Result<Self> {
         let options = Options {
             request_timeout: LONG,
             // As many to build with as the others have.
@@ -66,9 +70,8 @@ impl Amphora {
         let points = db.create_collection("points", schema).wait()?;
         // Durable once, at the end, as the others are.
         let hasty = points.with_durability(Durability::Os);
-        let mut rows = (0u64..).zip(data.rows().zip(&data.payloads));
         loop {
-            let batch: Vec<Point> = rows.by_ref().take(BATCH).map(point).collect();
+            let batch: Vec<Point> = from.by_ref().take(BATCH).collect();
             if batch.is_empty() {
                 break;
             }
@@ -80,8 +83,11 @@ impl Amphora {
     }
 }
 
-fn point((row, (values, payload)): (u64, (&[f32], &serde_json::Value))) -> Point {
-    Point::new(row)
-        .vector(VECTOR, values)
-        .payload(payload.clone())
+pub(super) fn points(data: &Data) -> impl Iterator<Item = Point> {
+    let rows = (0u64..).zip(data.rows().zip(&data.payloads));
+    rows.map(|(row, (values, payload))| {
+        Point::new(row)
+            .vector(VECTOR, values)
+            .payload(payload.clone())
+    })
 }

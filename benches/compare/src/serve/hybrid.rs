@@ -1,23 +1,30 @@
-//! Amphora's queries of a vector and words, fused: `amphora-compare serve-hybrid amphora`, the twin of
-//! `hybrid.py`.
+//! Amphora's queries of a vector and words, fused, or of words alone: `amphora-compare serve-hybrid NAME`,
+//! the twin of `hybrid.py`.
 //!
-//! Amphora answers with its default settings.
+//! Amphora answers with its default settings. It finds words by a text, or by a sparse vector of them.
 
-use super::{Clock, Data, Result, amphora::Amphora, each_line};
+use super::{
+    Clock, Data, Result,
+    amphora::{Amphora, VECTOR, points},
+    each_line,
+};
 use crate::{
     hybrid::{AUTHOR, TEXT},
-    protocol::{Ask, Asked, Build, Fuse, Took},
-    serve::amphora::VECTOR,
-    systems::AMPHORA,
+    protocol::{Ask, Asked, Build, Fuse, Sparse, Took},
+    systems::{AMPHORA, AMPHORA_SPARSE},
 };
 use amphora_blocking::amphora::{
-    Field, Fusion, Metric, Query, Schema, StopWords, Text, Vector, field,
+    self, Field, Fusion, Metric, Point, Query, Schema, SparseVector, StopWords, Text, Vector, field,
 };
 use amphora_tests::truth;
 use std::{fs, process::ExitCode, time::Instant};
 
+/// The sparse vector.
+const TERMS: &str = "terms";
+
 pub(crate) fn run(name: &str) -> ExitCode {
-    if name != AMPHORA {
+    let is_sparse = name == AMPHORA_SPARSE;
+    if !is_sparse && name != AMPHORA {
         eprintln!("{name:?} answers no hybrid queries in this program");
         return ExitCode::FAILURE;
     }
@@ -26,14 +33,14 @@ pub(crate) fn run(name: &str) -> ExitCode {
         Ask::Build(build) => {
             let data = Data::read(&build.data)?;
             let clock = Clock::start();
-            let system = self::build(&build, &data)?;
+            let system = self::build(&build, &data, is_sparse)?;
             let took = clock.stop();
             holding = Some((system, data));
             Ok(took)
         }
         Ask::Fuse(fuse) => {
             let (system, data) = holding.as_ref().ok_or("nothing was built")?;
-            self::fuse(system, data, &fuse)
+            self::fuse(system, data, &fuse, is_sparse)
         }
         Ask::Search(_) | Ask::Index(_) | Ask::Find(_) => {
             Err("this process has hybrid queries alone".into())
@@ -42,22 +49,37 @@ pub(crate) fn run(name: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn build(build: &Build, data: &Data) -> Result<Amphora> {
+fn build(build: &Build, data: &Data, is_sparse: bool) -> Result<Amphora> {
     let vector = Vector::new(u32::try_from(data.dimensions)?, Metric::Cosine);
-    let text = Text::english().stop_words(StopWords::None).fold(false);
     let schema = Schema::new()
         .vector(VECTOR, vector)
-        .text(TEXT, text.positions(false))
         .field(AUTHOR, Field::Keyword);
-    Amphora::fill(build, data, schema)
+    if !is_sparse {
+        let text = Text::english().stop_words(StopWords::None).fold(false);
+        let schema = schema.text(TEXT, text.positions(false));
+        return Amphora::fill(build, schema, points(data));
+    }
+    let schema = schema.sparse(TERMS, amphora::Sparse::new().idf());
+    let terms = fs::read_to_string(build.data.terms.as_ref().ok_or("there are no terms")?)?;
+    let terms = terms
+        .lines()
+        .map(|line| sparse(&serde_json::from_str(line)?));
+    let terms: Vec<SparseVector> = terms.collect::<Result<_>>()?;
+    let points = points(data).zip(terms);
+    let points = points.map(|(point, terms): (Point, _)| point.sparse(TERMS, terms));
+    Amphora::fill(build, schema, points)
 }
 
-fn fuse(system: &Amphora, data: &Data, fuse: &Fuse) -> Result<Took> {
+fn sparse(terms: &Sparse) -> Result<SparseVector> {
+    Ok(SparseVector::from_parts(&terms.indices, &terms.values)?)
+}
+
+fn fuse(system: &Amphora, data: &Data, fuse: &Fuse, is_sparse: bool) -> Result<Took> {
     let asked = fs::read_to_string(&fuse.queries)?;
     let asked = asked.lines().zip(data.queries(0..fuse.count));
     let requests = asked.map(|(line, values)| {
         let asked: Asked = serde_json::from_str(line)?;
-        Ok(request(&asked, values, fuse))
+        request(&asked, values, fuse, is_sparse)
     });
     let requests: Vec<Query> = requests.collect::<Result<_>>()?;
     let mut answers = Vec::with_capacity(requests.len());
@@ -74,19 +96,24 @@ fn fuse(system: &Amphora, data: &Data, fuse: &Fuse) -> Result<Took> {
     Ok(took)
 }
 
-fn request(asked: &Asked, values: &[f32], fuse: &Fuse) -> Query {
-    let parts = [
-        Query::nearest(VECTOR, values),
-        Query::text(TEXT, asked.words.as_str()),
-    ];
-    let fused = parts
-        .into_iter()
-        .fold(Query::fuse(Fusion::rrf()), |fused, part| {
-            let part = part.limit(fuse.depth);
-            fused.prefetch(match fuse.is_filtered {
-                true => part.filter(field(AUTHOR).eq(asked.author.as_str())),
-                false => part,
+fn request(asked: &Asked, values: &[f32], fuse: &Fuse, is_sparse: bool) -> Result<Query> {
+    let words = match is_sparse {
+        true => Query::sparse(TERMS, sparse(&asked.terms)?),
+        false => Query::text(TEXT, asked.words.as_str()),
+    };
+    let kept = |query: Query| match fuse.is_filtered {
+        true => query.filter(field(AUTHOR).eq(asked.author.as_str())),
+        false => query,
+    };
+    let query = if fuse.by_terms {
+        kept(words)
+    } else {
+        let parts = [Query::nearest(VECTOR, values), words];
+        parts
+            .into_iter()
+            .fold(Query::fuse(Fusion::rrf()), |fused, part| {
+                fused.prefetch(kept(part.limit(fuse.depth)))
             })
-        });
-    fused.limit(fuse.k).with_payload(fuse.with_payload)
+    };
+    Ok(query.limit(fuse.k).with_payload(fuse.with_payload))
 }

@@ -125,8 +125,11 @@ impl Judge<'_> {
         let samples: Vec<&[f32]> = self.points.iter().step_by(step).map(|(_, v)| *v).collect();
         let mut found = 0;
         for (number, values) in samples.iter().enumerate() {
-            // All of them once: comparing every hit with every point takes its time.
-            let limit = if number == 1 { self.points.len() } else { 2 };
+            let limit = if number % 2 == 0 {
+                2
+            } else {
+                self.points.len()
+            };
             // Of two hits at most, since payloads may be long.
             let nearest = || Query::nearest(self.name, *values).with_payload(limit == 2);
             for (query, is_exact) in [

@@ -33,8 +33,8 @@ fn power_loss_after_every_call_keeps_what_was_acknowledged() {
     let mut seed = Random(1);
     let (mut images, mut second, mut in_recovery) = (0, 0, 0);
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
-        // One at random: the program `powerloss` draws as many as it has time for.
-        for loss in [Loss::All, Loss::Nothing, Loss::Random(prefix as u64)] {
+        let random = (0..3).map(|n| Loss::Random(prefix as u64 * 1_000 + n));
+        for loss in [Loss::All, Loss::Nothing].into_iter().chain(random) {
             let again = run.lose_power(prefix, model, loss, &coda())?;
             images += 1;
             let later = one_of(&mut seed, again.shown..again.calls.len() + 1);
@@ -66,15 +66,13 @@ fn power_loss_after_a_kill_keeps_what_was_acknowledged() {
     let mut images = 0;
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
         let again = run.kill(prefix, model, &coda())?;
-        let at_random = (0..3).map(|_| one_of(&mut seed, again.shown..again.calls.len() + 1));
+        let at_random = (0..6).map(|_| one_of(&mut seed, again.shown..again.calls.len() + 1));
         let prefixes: Vec<usize> = again.opening().chain(at_random).collect();
         for prefix in prefixes {
-            let loss = match images % 2 {
-                0 => Loss::All,
-                _ => Loss::Random(seed.draw()),
-            };
-            again.lose_power(prefix, &again.model_at(prefix), loss, &[])?;
-            images += 1;
+            for loss in [Loss::All, Loss::Random(seed.draw())] {
+                again.lose_power(prefix, &again.model_at(prefix), loss, &[])?;
+                images += 1;
+            }
         }
         Ok(())
     });

@@ -8,8 +8,8 @@ mod snapshots;
 use crate::{
     cancel::Cancel,
     collection::{
-        Applied, Batch, Collection, Committer, Damage, Names, OptimizeProgress, Reader, Request,
-        Stats, Store, Verification, check_place,
+        Applied, Batch, Collection, Committer, Damage, Names, OptimizeProgress, ReadView, Reader,
+        Request, Stats, Store, Verification, check_place,
     },
     error::{Error, ErrorKind, Result},
     executor::{Executor, ThreadExecutor},
@@ -22,6 +22,7 @@ use crate::{
 use futures_core::Stream;
 use std::{
     any::Any,
+    collections::BTreeMap,
     fmt,
     future::{Future, poll_fn},
     io,
@@ -153,6 +154,28 @@ impl Database {
             store.state.check_open()?;
             Ok(store.state.collection_names())
         })
+    }
+
+    /// All collections as they are at this moment, by their names: see [`ReadView`]. A batch over several of them
+    /// is in all of their views or in none, and so is every write before it.
+    ///
+    /// ```
+    /// # use amphora::{Database, Point, Schema, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let docs = db.create_collection("docs", Schema::new()).wait()?;
+    /// let views = db.read_views().wait()?;
+    /// docs.upsert([Point::new(1)]).wait()?;
+    /// assert_eq!(views["docs"].count().wait()?, 0);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Closed`, and those of [`Op`].
+    ///
+    /// # Cancel safety
+    /// A read: it has no effect, dropped or not.
+    pub fn read_views(&self) -> Op<BTreeMap<String, ReadView>> {
+        Store::read_views(&self.store)
     }
 
     /// Deletes a collection with all its points.

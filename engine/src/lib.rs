@@ -93,7 +93,7 @@ mod database;
 
 pub use cancel::{Cancel, CancelToken};
 pub use collection::{
-    Batch, Collection, Damage, Edit, OptimizeProgress, Selection, Stats, Verification,
+    Batch, Collection, Damage, Edit, OptimizeProgress, ReadView, Selection, Stats, Verification,
 };
 pub use database::{Database, DatabaseBuilder, Health};
 pub use error::{Error, ErrorKind, Outcome, Result};

@@ -535,7 +535,7 @@ impl Committer {
         counts.commits.fetch_add(1, Ordering::Relaxed);
         counts.writes.fetch_add(writes, Ordering::Relaxed);
         self.state.set_log_end(self.log_end());
-        let answers = group.publish(&mut self.tables);
+        let answers = group.publish(&self.state, &mut self.tables);
         let replies = self.replies.drain(..).zip(answers);
         replies.for_each(|(reply, answer)| drop(reply.send(answer)));
     }

@@ -54,7 +54,8 @@ impl Group {
     }
 
     /// Shows it, and gives what to answer: who has an answer sees the write.
-    pub(super) fn publish(self, tables: &mut Tables) -> Vec<Result<Applied>> {
+    pub(super) fn publish(self, state: &State, tables: &mut Tables) -> Vec<Result<Applied>> {
+        let _at_once = state.publishing();
         for collection in self.touched {
             tables.publish(collection, self.last);
         }

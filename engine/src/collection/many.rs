@@ -3,7 +3,7 @@
 //! A job takes a few queries, so that other reads get their turn between them, and as many jobs are
 //! under way as the lane has threads.
 
-use super::{Collection, store::Store};
+use super::{Collection, ReadView, store::Store};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
@@ -44,17 +44,24 @@ impl Collection {
     /// # Ok::<_, amphora::Error>(())
     /// ```
     pub fn search_many(&self, queries: impl IntoIterator<Item = Query>) -> Op<Vec<Vec<Hit>>> {
+        self.reads().search_many(queries)
+    }
+}
+
+impl ReadView {
+    /// See [`Collection::search_many`].
+    pub fn search_many(&self, queries: impl IntoIterator<Item = Query>) -> Op<Vec<Vec<Hit>>> {
         // One too many is enough to be refused.
         let most = self.store.options.limits.queries;
         let queries: Vec<Query> = queries.into_iter().take(most.saturating_add(1)).collect();
-        let state = Arc::clone(&self.state);
+        let reads = self.clone();
         self.store.flow(async move |store, cancel| {
             let checked = store.step(&cancel, move |store, cancel| {
-                let view = state.pin()?;
+                let view = reads.pin()?;
                 let queries = check(queries, &view, store, cancel)?;
                 if let Some(query) = queries.first() {
                     let lane = &store.lanes.io;
-                    query.each_vector(|vector| state.sketches().begin(lane, &view, vector));
+                    query.each_vector(|vector| reads.state.sketches().begin(lane, &view, vector));
                 }
                 Ok(Arc::new((view, queries)))
             });

@@ -3,8 +3,8 @@
 //! [`Collection`] is the user's handle. Its writes are plain data (`edit`, `write`), checked
 //! (`check`) before they go to the commit thread (`committer`), which works out what they come to
 //! (`resolve`, `names`, `touched`), logs it and applies it (`group`, `tables`). Its reads run over a view
-//! that they pin (`state`, `clock`), many in one call in `many`, ordered anew by the caller in
-//! `rerank`; what they have to compare point by
+//! that they pin (`state`, `clock`) or that the user holds (`read_view`), many in one call in `many`, ordered anew by the
+//! caller in `rerank`; what they have to compare point by
 //! point is sketched for the next (`sketches`). `upkeep` writes memtables to segments (`build`), merges these
 //! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
 //! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
@@ -37,6 +37,7 @@ mod reader;
 mod verify;
 mod store;
 mod apply;
+mod read_view;
 mod many;
 mod rerank;
 
@@ -44,6 +45,7 @@ pub(crate) use committer::Committer;
 pub use edit::{Batch, Edit, Selection};
 pub(crate) use load::check_whole;
 pub(crate) use open::check_place;
+pub use read_view::ReadView;
 pub(crate) use reader::Reader;
 pub(crate) use state::CollectionState;
 pub use state::Damage;
@@ -54,20 +56,14 @@ pub use write::OptimizeProgress;
 pub(crate) use write::{Applied, Names, Request, Snapshots};
 
 use crate::{
-    cancel::Cancel,
-    error::Result,
     id::PointId,
     op::{Feed, Op},
     options::{Durability, Limits},
     point::Point,
-    query::{self, Filter, Hit, Query},
+    query::{Filter, Hit, Query},
     schema::Schema,
-    view::View,
 };
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::Arc};
 
 /// A set of points of one schema. Cheap to clone, and may be dropped anywhere.
 ///
@@ -97,9 +93,6 @@ pub struct Collection {
     state: Arc<CollectionState>,
     durability: Durability,
 }
-
-/// How many points a feed fetches at once.
-const PAGE: usize = 256;
 
 impl Collection {
     pub(crate) fn new(store: Arc<Store>, state: Arc<CollectionState>) -> Self {
@@ -179,7 +172,7 @@ impl Collection {
     /// # Cancel safety
     /// As [`upsert`](Self::upsert).
     pub fn delete<I: Into<PointId>>(&self, ids: impl IntoIterator<Item = I>) -> Op<u64> {
-        let ids = self.ids(ids);
+        let ids = self.reads().ids(ids);
         let (state, durability) = (Arc::clone(&self.state), self.durability);
         self.store.flow(async move |store, cancel| {
             let small = ids.len() <= check::SMALL_IDS;
@@ -193,6 +186,22 @@ impl Collection {
         })
     }
 
+    /// The points of this moment, for as long as the view is kept: all reads of it agree with each other.
+    ///
+    /// # Errors
+    /// `NotFound` when the collection was deleted, `Closed`, and those of [`Op`].
+    ///
+    /// # Cancel safety
+    /// A read: it has no effect, dropped or not.
+    pub fn read_view(&self) -> Op<ReadView> {
+        let state = Arc::clone(&self.state);
+        self.store.flow(async move |store, _| {
+            store.state.check_open()?;
+            let view = state.pin()?;
+            Ok(ReadView::held(store, state, view))
+        })
+    }
+
     /// The point with this id, with its vectors and payload; `None` when there is none.
     ///
     /// # Errors
@@ -202,14 +211,7 @@ impl Collection {
     /// # Cancel safety
     /// A read: it has no effect, dropped or not.
     pub fn get(&self, id: impl Into<PointId>) -> Op<Option<Point>> {
-        let id = id.into();
-        self.read(move |_, state, _| {
-            let view = state.pin()?;
-            let found = view.find(&id)?;
-            found
-                .map(|(part, row)| query::point(&view, part, row))
-                .transpose()
-        })
+        self.reads().get(id)
     }
 
     /// The points with these ids, in their order; `None` in place of each that does not exist.
@@ -223,20 +225,7 @@ impl Collection {
         &self,
         ids: impl IntoIterator<Item = I>,
     ) -> Op<Vec<Option<Point>>> {
-        let ids = self.ids(ids);
-        self.read(move |store, state, cancel| {
-            check::check_count("ids", ids.len(), &store.options.limits)?;
-            let view = state.pin()?;
-            ids.iter()
-                .map(|id| {
-                    cancel.check()?;
-                    let found = view.find(id)?;
-                    found
-                        .map(|(part, row)| query::point(&view, part, row))
-                        .transpose()
-                })
-                .collect()
-        })
+        self.reads().get_many(ids)
     }
 
     /// How many points there are.
@@ -247,7 +236,7 @@ impl Collection {
     /// # Cancel safety
     /// As [`get`](Self::get).
     pub fn count(&self) -> Op<u64> {
-        self.read(move |_, state, cancel| query::count(&*state.pin()?, None, cancel))
+        self.reads().count()
     }
 
     /// How many points match a filter.
@@ -258,10 +247,7 @@ impl Collection {
     /// # Cancel safety
     /// As [`get`](Self::get).
     pub fn count_matching(&self, filter: Filter) -> Op<u64> {
-        self.read(move |store, state, cancel| {
-            let filter = filter.checked(&store.options.limits)?;
-            query::count(&*state.pin()?, Some(&filter), cancel)
-        })
+        self.reads().count_matching(filter)
     }
 
     /// The points that answer a query best, the best first.
@@ -273,7 +259,7 @@ impl Collection {
     /// # Cancel safety
     /// As [`get`](Self::get).
     pub fn search(&self, query: Query) -> Op<Vec<Hit>> {
-        self.read(move |store, state, cancel| answer(query, store, state, cancel))
+        self.reads().search(query)
     }
 
     /// All points, in the order in which they were last written, as they were when the first of
@@ -282,7 +268,7 @@ impl Collection {
     /// # Errors
     /// Items are errors as of [`get`](Self::get).
     pub fn scroll(&self) -> Feed<Point> {
-        self.pages(None)
+        self.reads().scroll()
     }
 
     /// All points that match a filter, as by [`scroll`](Self::scroll).
@@ -290,64 +276,15 @@ impl Collection {
     /// # Errors
     /// Items are errors as of [`count_matching`](Self::count_matching).
     pub fn scroll_matching(&self, filter: Filter) -> Feed<Point> {
-        self.pages(Some(filter))
+        self.reads().scroll_matching(filter)
     }
 }
 
 impl Collection {
-    fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Store, &CollectionState, &Cancel) -> Result<T> + Send + 'static,
-    ) -> Op<T> {
-        let state = Arc::clone(&self.state);
-        self.store
-            .read(move |store, cancel| read(store, &state, cancel))
+    /// Its reads, of the points of the moment.
+    fn reads(&self) -> ReadView {
+        ReadView::of_the_moment(Arc::clone(&self.store), Arc::clone(&self.state))
     }
-
-    fn ids<I: Into<PointId>>(&self, ids: impl IntoIterator<Item = I>) -> Vec<PointId> {
-        let most = self.store.options.limits.batch_points;
-        // One too many is enough to be refused.
-        ids.into_iter().take(most + 1).map(Into::into).collect()
-    }
-
-    /// A feed over one view, pinned when the first page is fetched.
-    fn pages(&self, mut filter: Option<Filter>) -> Feed<Point> {
-        let collection = self.clone();
-        let pinned: Arc<OnceLock<(Arc<View>, Option<Filter>)>> = Arc::default();
-        Feed::new(move |first| {
-            let pinned = Arc::clone(&pinned);
-            let filter = filter.take();
-            collection.read(move |store, state, cancel| {
-                let limits = &store.options.limits;
-                let (view, filter) = match pinned.get() {
-                    Some(pinned) => pinned,
-                    None => {
-                        let filter = filter.map(|filter| filter.checked(limits)).transpose()?;
-                        let view = state.pin()?;
-                        pinned.get_or_init(|| (view, filter))
-                    }
-                };
-                let filter = filter.as_ref();
-                query::scroll(view, filter, first, PAGE, cancel)
-            })
-        })
-    }
-}
-
-/// Searches the points of the moment.
-fn answer(
-    query: Query,
-    store: &Store,
-    state: &CollectionState,
-    cancel: &Cancel,
-) -> Result<Vec<Hit>> {
-    let view = state.pin()?;
-    let query = query.checked(view.shape(), &store.options.limits, store.state.analyzers())?;
-    let hits = query::search(&view, &query, cancel)?;
-    query.each_vector(|vector| {
-        state.sketches().begin(&store.lanes.io, &view, vector);
-    });
-    Ok(hits)
 }
 
 impl fmt::Debug for Collection {

@@ -3,13 +3,13 @@
 //! The search is one job of the search lane. What the caller gives runs where the operation is polled or
 //! waited for, and never on a lane.
 
-use super::{Collection, answer};
+use super::{Collection, ReadView};
 use crate::{
     error::Result,
     op::Op,
     query::{Hit, Query},
 };
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 impl Collection {
     /// What `rerank` makes of the hits of a query: it gets them as [`search`](Self::search) gives them,
@@ -58,10 +58,21 @@ impl Collection {
         R: FnOnce(Vec<Hit>) -> F + Send + 'static,
         F: Future<Output = Result<Vec<Hit>>> + Send + 'static,
     {
-        let state = Arc::clone(&self.state);
+        self.reads().search_reranked(query, rerank)
+    }
+}
+
+impl ReadView {
+    /// See [`Collection::search_reranked`].
+    pub fn search_reranked<R, F>(&self, query: Query, rerank: R) -> Op<Vec<Hit>>
+    where
+        R: FnOnce(Vec<Hit>) -> F + Send + 'static,
+        F: Future<Output = Result<Vec<Hit>>> + Send + 'static,
+    {
+        let reads = self.clone();
         self.store.flow(async move |store, cancel| {
             let found = store.step(&cancel, move |store, cancel| {
-                answer(query, store, &state, cancel)
+                reads.answer(query, store, cancel)
             });
             rerank(found.await?).await
         })

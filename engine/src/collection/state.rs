@@ -27,6 +27,8 @@ pub(crate) struct State {
     /// What takes texts apart.
     analyzers: Arc<Analyzers>,
     names: RwLock<Names>,
+    /// Held while the views of a group are published, so that the others see all of them or none.
+    publishing: RwLock<()>,
     closed: AtomicBool,
     poison: OnceLock<Error>,
     snapshots: RwLock<Arc<[SnapshotRecord]>>,
@@ -93,6 +95,7 @@ impl State {
             clock,
             analyzers,
             names: RwLock::default(),
+            publishing: RwLock::default(),
             closed: AtomicBool::new(false),
             poison: OnceLock::new(),
             counts: WriteCounts::default(),
@@ -129,6 +132,28 @@ impl State {
 
     fn names_mut(&self) -> RwLockWriteGuard<'_, Names> {
         self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until the guard is dropped, nobody pins [all collections](Self::pin_all).
+    pub(super) fn publishing(&self) -> RwLockWriteGuard<'_, ()> {
+        let publishing = self.publishing.write();
+        publishing.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All collections at one moment, by their names.
+    pub(crate) fn pin_all(&self) -> Result<Vec<(String, Arc<CollectionState>, Arc<View>)>> {
+        self.check_open()?;
+        // In the order in which the commit thread takes both: names change before a group is published.
+        let names = self.names();
+        let publishing = self.publishing.read();
+        let _at_once = publishing.unwrap_or_else(PoisonError::into_inner);
+        let collections = names.collections.iter();
+        // One that was deleted a moment ago has gone.
+        let pinned = collections.filter_map(|(name, state)| {
+            let view = state.pin().ok()?;
+            Some((name.clone(), Arc::clone(state), view))
+        });
+        Ok(pinned.collect())
     }
 
     /// What was found damaged, by collection.

@@ -1,0 +1,237 @@
+//! The reads of a collection: of its points as they are when a read begins, or as they were at one moment
+//! that is held.
+//!
+//! Each read is written once, over the view that it pins. [`Collection`](super::Collection) gives them of
+//! the moment, [`ReadView`] of the view that it keeps. Nothing here changes a point.
+
+use super::{check, state::CollectionState, store::Store};
+use crate::{
+    cancel::Cancel,
+    error::Result,
+    id::PointId,
+    op::{Feed, Op},
+    point::Point,
+    query::{self, Filter, Hit, Query},
+    schema::Schema,
+    view::View,
+};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+/// How many points a feed fetches at once.
+const PAGE: usize = 256;
+
+/// A collection as it was at one moment, however long it is kept: a read view. All reads of it agree with each
+/// other, whatever is written, flushed or merged meanwhile; also after the collection was deleted.
+///
+/// Made by [`Collection::read_view`](super::Collection::read_view) for one collection, by
+/// [`Database::read_views`](crate::Database::read_views) for all. Cheap to make and to clone, `Send` and `Sync`, and may
+/// be dropped anywhere. It lives as long as the process: what outlives that is a
+/// [snapshot](crate::Database::create_snapshot).
+///
+/// # What it holds
+/// Until the last clone is dropped: the memtables of its moment, up to
+/// [`memtable_bytes`](crate::Options::memtable_bytes) of memory (which are not counted when writes wait for memory), and the files
+/// of its segments, whose space on the disk comes back after a merge has replaced them *and* the view is gone.
+/// Points that expire while it is held stay in it. It holds back neither writes nor flushes nor merges.
+///
+/// ```
+/// # use amphora::{Database, Point, Schema, vfs::MemoryVfs};
+/// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+/// let docs = db.create_collection("docs", Schema::new()).wait()?;
+/// docs.upsert([Point::new(1), Point::new(2)]).wait()?;
+///
+/// let view = docs.read_view().wait()?;
+/// docs.delete([1]).wait()?;
+/// assert_eq!((view.count().wait()?, docs.count().wait()?), (2, 1));
+/// assert!(view.get(1).wait()?.is_some());
+/// # Ok::<_, amphora::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ReadView {
+    pub(super) store: Arc<Store>,
+    pub(super) state: Arc<CollectionState>,
+    /// `None` for what is there when a read begins.
+    held: Option<Arc<View>>,
+}
+
+impl ReadView {
+    /// Of the points of the moment at which each read begins.
+    pub(super) fn of_the_moment(store: Arc<Store>, state: Arc<CollectionState>) -> Self {
+        Self {
+            store,
+            state,
+            held: None,
+        }
+    }
+
+    /// Of the points in `view` of a collection.
+    pub(super) fn held(store: Arc<Store>, state: Arc<CollectionState>, view: Arc<View>) -> Self {
+        Self {
+            store,
+            state,
+            held: Some(view),
+        }
+    }
+
+    /// The schema of its moment.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        let shape = match &self.held {
+            Some(view) => Arc::clone(view.shape()),
+            None => self.state.shape(),
+        };
+        shape.schema.clone()
+    }
+
+    /// See [`Collection::get`](super::Collection::get).
+    ///
+    /// # Errors
+    /// As [`Collection::get`](super::Collection::get), but that it is no matter whether the collection was
+    /// deleted; and so for all reads.
+    ///
+    /// # Cancel safety
+    /// A read: it has no effect, dropped or not; and so are all reads.
+    pub fn get(&self, id: impl Into<PointId>) -> Op<Option<Point>> {
+        let id = id.into();
+        self.read(move |_, view, _| {
+            let found = view.find(&id)?;
+            found
+                .map(|(part, row)| query::point(view, part, row))
+                .transpose()
+        })
+    }
+
+    /// See [`Collection::get_many`](super::Collection::get_many).
+    pub fn get_many<I: Into<PointId>>(
+        &self,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Op<Vec<Option<Point>>> {
+        let ids = self.ids(ids);
+        self.read(move |store, view, cancel| {
+            check::check_count("ids", ids.len(), &store.options.limits)?;
+            ids.iter()
+                .map(|id| {
+                    cancel.check()?;
+                    let found = view.find(id)?;
+                    found
+                        .map(|(part, row)| query::point(view, part, row))
+                        .transpose()
+                })
+                .collect()
+        })
+    }
+
+    /// See [`Collection::count`](super::Collection::count).
+    pub fn count(&self) -> Op<u64> {
+        self.read(move |_, view, cancel| query::count(view, None, cancel))
+    }
+
+    /// See [`Collection::count_matching`](super::Collection::count_matching).
+    pub fn count_matching(&self, filter: Filter) -> Op<u64> {
+        self.read(move |store, view, cancel| {
+            let filter = filter.checked(&store.options.limits)?;
+            query::count(view, Some(&filter), cancel)
+        })
+    }
+
+    /// See [`Collection::search`](super::Collection::search).
+    pub fn search(&self, query: Query) -> Op<Vec<Hit>> {
+        let reads = self.clone();
+        self.store
+            .read(move |store, cancel| reads.answer(query, store, cancel))
+    }
+
+    /// See [`Collection::scroll`](super::Collection::scroll).
+    pub fn scroll(&self) -> Feed<Point> {
+        self.pages(None)
+    }
+
+    /// See [`Collection::scroll_matching`](super::Collection::scroll_matching).
+    pub fn scroll_matching(&self, filter: Filter) -> Feed<Point> {
+        self.pages(Some(filter))
+    }
+}
+
+impl Store {
+    /// Views of all collections at one moment.
+    pub(crate) fn read_views(self: &Arc<Self>) -> Op<BTreeMap<String, ReadView>> {
+        self.flow(async |store, _| {
+            let pinned = store.state.pin_all()?.into_iter();
+            let held =
+                |(name, state, view)| (name, ReadView::held(Arc::clone(&store), state, view));
+            Ok(pinned.map(held).collect())
+        })
+    }
+}
+
+impl ReadView {
+    /// The points that a read is of.
+    pub(super) fn pin(&self) -> Result<Arc<View>> {
+        match &self.held {
+            Some(view) => Ok(Arc::clone(view)),
+            None => self.state.pin(),
+        }
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store, &View, &Cancel) -> Result<T> + Send + 'static,
+    ) -> Op<T> {
+        let reads = self.clone();
+        self.store
+            .read(move |store, cancel| read(store, &*reads.pin()?, cancel))
+    }
+
+    pub(super) fn ids<I: Into<PointId>>(&self, ids: impl IntoIterator<Item = I>) -> Vec<PointId> {
+        let most = self.store.options.limits.batch_points;
+        // One too many is enough to be refused.
+        ids.into_iter().take(most + 1).map(Into::into).collect()
+    }
+
+    /// The hits of a query, within a job.
+    pub(super) fn answer(&self, query: Query, store: &Store, cancel: &Cancel) -> Result<Vec<Hit>> {
+        let view = self.pin()?;
+        let query = query.checked(view.shape(), &store.options.limits, store.state.analyzers())?;
+        let hits = query::search(&view, &query, cancel)?;
+        query.each_vector(|vector| {
+            let sketches = self.state.sketches();
+            sketches.begin(&store.lanes.io, &view, vector);
+        });
+        Ok(hits)
+    }
+
+    /// A feed over one view, pinned when the first page is fetched.
+    fn pages(&self, mut filter: Option<Filter>) -> Feed<Point> {
+        let reads = self.clone();
+        let pinned: Arc<OnceLock<(Arc<View>, Option<Filter>)>> = Arc::default();
+        Feed::new(move |first| {
+            let (reads, pinned) = (reads.clone(), Arc::clone(&pinned));
+            let filter = filter.take();
+            let store = Arc::clone(&reads.store);
+            store.read(move |store, cancel| {
+                let limits = &store.options.limits;
+                let (view, filter) = match pinned.get() {
+                    Some(pinned) => pinned,
+                    None => {
+                        let filter = filter.map(|filter| filter.checked(limits)).transpose()?;
+                        let view = reads.pin()?;
+                        pinned.get_or_init(|| (view, filter))
+                    }
+                };
+                query::scroll(view, filter.as_ref(), first, PAGE, cancel)
+            })
+        })
+    }
+}
+
+impl fmt::Debug for ReadView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadView")
+            .field("collection", &self.state.name())
+            .finish_non_exhaustive()
+    }
+}

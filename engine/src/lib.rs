@@ -105,8 +105,8 @@ pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{
-    Bm25, Distance, Effort, FieldPath, Filter, Fusion, Hit, Least, Mmr, PrefetchScore, Query,
-    QueryKind, Snippet, TextParseError, TextQuery, field,
+    Bm25, Distance, Effort, FieldPath, Filter, Fusion, Get, Hit, Least, Mmr, PrefetchScore,
+    Projection, Query, QueryKind, Snippet, TextParseError, TextQuery, field,
 };
 pub use schema::{
     Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,

@@ -4,7 +4,7 @@
 //! is there, scored and ordered as it should be. That it finds anything near is asked of it too: it
 //! gives half of what it could, and half of the points are found by their own vectors.
 
-use amphora::{Collection, Hit, Metric, Point, Query, QueryKind, Result};
+use amphora::{Collection, Hit, Metric, Point, Projection, Query, QueryKind, Result};
 use std::collections::BTreeSet;
 
 /// All of them.
@@ -207,7 +207,7 @@ impl Judge<'_> {
             return Some(format!("{hit:?} is no point"));
         };
         let (score, within) = score(self.metric, values_of(query), vector);
-        let payload = match query.with_payload {
+        let payload = match query.with_payload == Projection::All {
             true => hit.payload == point.payload,
             false => hit.payload.is_empty(),
         };

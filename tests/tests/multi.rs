@@ -2,8 +2,8 @@
 //! they lie.
 
 use amphora::{
-    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, PointId, Query,
-    QueryKind, Schema, Vector, field,
+    Collection, Database, Datatype, Edit, ErrorKind, Hit, Metric, Options, Point, PointId,
+    Projection, Query, QueryKind, Schema, Vector, field,
 };
 use amphora_tests::{
     nearest::{self, METRICS},
@@ -112,7 +112,7 @@ impl Subject {
             assert!(off(best.0) <= 2.0 * within.max(best.1), "{best:?}: {hit:?}");
             assert!(filter.is_none() || is_even(&hit.id));
             assert_eq!(hit.payload, point.payload);
-            if query.with_vectors {
+            if query.with_vectors == Projection::All {
                 assert_eq!(hit.vectors, point.vectors);
                 assert_eq!(hit.multi_vectors, point.multi_vectors);
             }

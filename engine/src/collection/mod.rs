@@ -60,7 +60,7 @@ use crate::{
     op::{Feed, Op},
     options::{Durability, Limits},
     point::Point,
-    query::{Filter, Hit, Query},
+    query::{Filter, Get, Hit, Query},
     schema::Schema,
 };
 use std::{fmt, sync::Arc};
@@ -226,6 +226,32 @@ impl Collection {
         ids: impl IntoIterator<Item = I>,
     ) -> Op<Vec<Option<Point>>> {
         self.reads().get_many(ids)
+    }
+
+    /// As [`get_many`](Self::get_many), of which only a part is shown, and read.
+    ///
+    /// ```
+    /// # use amphora::{Database, Point, Schema, vfs::MemoryVfs};
+    /// use amphora::{Get, Projection};
+    /// use serde_json::json;
+    ///
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// # let docs = db.create_collection("docs", Schema::new()).wait()?;
+    /// docs.upsert([Point::new(1).payload(json!({ "title": "Walden", "text": "When I wrote..." }))]).wait()?;
+    /// let get = Get::new([1, 2]).with_payload(Projection::include(["title"]));
+    /// let found = docs.get_by(get).wait()?;
+    /// assert_eq!(found, [Some(Point::new(1).payload(json!({ "title": "Walden" }))), None]);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get_many`](Self::get_many), and `InvalidInput` when a [`Projection`](crate::Projection) names a vector that the schema
+    /// has not, or too much.
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub fn get_by(&self, get: Get) -> Op<Vec<Option<Point>>> {
+        self.reads().get_by(get)
     }
 
     /// How many points there are.

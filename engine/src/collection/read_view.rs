@@ -11,7 +11,7 @@ use crate::{
     id::PointId,
     op::{Feed, Op},
     point::Point,
-    query::{self, Filter, Hit, Query},
+    query::{self, Filter, Get, Hit, Query, Shows},
     schema::Schema,
     view::View,
 };
@@ -96,12 +96,10 @@ impl ReadView {
     /// # Cancel safety
     /// A read: it has no effect, dropped or not; and so are all reads.
     pub fn get(&self, id: impl Into<PointId>) -> Op<Option<Point>> {
-        let id = id.into();
-        self.read(move |_, view, _| {
-            let found = view.find(&id)?;
-            found
-                .map(|(part, row)| query::point(view, part, row))
-                .transpose()
+        let id = [id.into()];
+        self.read(move |_, view, cancel| {
+            let found = query::get(view, &id, &Shows::ALL, cancel)?;
+            Ok(found.into_iter().next().flatten())
         })
     }
 
@@ -110,18 +108,15 @@ impl ReadView {
         &self,
         ids: impl IntoIterator<Item = I>,
     ) -> Op<Vec<Option<Point>>> {
-        let ids = self.ids(ids);
+        self.get_by(Get::new(self.ids(ids)))
+    }
+
+    /// See [`Collection::get_by`](super::Collection::get_by).
+    pub fn get_by(&self, get: Get) -> Op<Vec<Option<Point>>> {
+        let (ids, shows) = get.into_parts();
         self.read(move |store, view, cancel| {
             check::check_count("ids", ids.len(), &store.options.limits)?;
-            ids.iter()
-                .map(|id| {
-                    cancel.check()?;
-                    let found = view.find(id)?;
-                    found
-                        .map(|(part, row)| query::point(view, part, row))
-                        .transpose()
-                })
-                .collect()
+            query::get(view, &ids, &shows, cancel)
         })
     }
 
@@ -162,7 +157,7 @@ impl Store {
         self.flow(async |store, _| {
             let pinned = store.state.pin_all()?.into_iter();
             let held =
-                |(name, state, view)| (name, ReadView::held(Arc::clone(&store), state, view));
+                |(name, (state, view))| (name, ReadView::held(Arc::clone(&store), state, view));
             Ok(pinned.map(held).collect())
         })
     }
@@ -222,7 +217,7 @@ impl ReadView {
                         pinned.get_or_init(|| (view, filter))
                     }
                 };
-                query::scroll(view, filter.as_ref(), first, PAGE, cancel)
+                query::scroll(view, filter.as_ref(), first, PAGE, &Shows::ALL, cancel)
             })
         })
     }

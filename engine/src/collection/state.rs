@@ -72,6 +72,9 @@ pub(super) struct WriteCounts {
     pub(super) upkeep: AtomicBool,
 }
 
+/// A collection, and its points at one moment.
+pub(super) type Pinned = (Arc<CollectionState>, Arc<View>);
+
 /// One collection as its readers know it.
 #[derive(Debug)]
 pub(crate) struct CollectionState {
@@ -141,7 +144,7 @@ impl State {
     }
 
     /// All collections at one moment, by their names.
-    pub(crate) fn pin_all(&self) -> Result<Vec<(String, Arc<CollectionState>, Arc<View>)>> {
+    pub(super) fn pin_all(&self) -> Result<BTreeMap<String, Pinned>> {
         self.check_open()?;
         // In the order in which the commit thread takes both: names change before a group is published.
         let names = self.names();
@@ -151,7 +154,7 @@ impl State {
         // One that was deleted a moment ago has gone.
         let pinned = collections.filter_map(|(name, state)| {
             let view = state.pin().ok()?;
-            Some((name.clone(), Arc::clone(state), view))
+            Some((name.clone(), (Arc::clone(state), view)))
         });
         Ok(pinned.collect())
     }

@@ -4,7 +4,7 @@
 //! what runs ([`Checked`]) says everything in its place.
 
 use super::{
-    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, TextQuery,
+    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, Shows, TextQuery,
     nearest::Nearest,
     sparse::Weights,
     text::{self, Searched},
@@ -28,8 +28,7 @@ const TIMES: usize = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
     pub(super) node: Node,
-    pub(super) with_payload: bool,
-    pub(super) with_vectors: bool,
+    pub(super) shows: Shows,
     pub(super) shown: Vec<Shown>,
     pub(super) with_scores: bool,
 }
@@ -117,10 +116,14 @@ impl Query {
             bm25: None,
             limit: Self::DEFAULT_LIMIT,
         };
+        let shows = Shows {
+            payload: self.with_payload.take(),
+            vectors: self.with_vectors.take(),
+        };
+        shows.check(shape)?;
         Ok(Checked {
             node: terms.node(&mut self, above)?,
-            with_payload: self.with_payload,
-            with_vectors: self.with_vectors,
+            shows,
             shown: terms.shown(&self.highlights)?,
             with_scores: self.with_scores,
         })

@@ -4,6 +4,8 @@
 //! anything runs. Running one reads the view that it was given and nothing else, and changes nothing.
 
 mod filter;
+mod projection;
+mod get;
 mod bound;
 mod plan;
 mod scan;
@@ -26,8 +28,11 @@ pub(crate) use bound::Bound;
 pub(crate) use check::Checked;
 pub use filter::{FieldPath, Filter, field};
 pub use fusion::Fusion;
+pub use get::Get;
 pub use mmr::Mmr;
-pub(crate) use scan::{count, ids, point, scroll};
+pub use projection::Projection;
+pub(crate) use projection::Shows;
+pub(crate) use scan::{count, get, ids, scroll};
 pub(crate) use search::search;
 pub use text::{Distance, Least, Snippet, TextParseError, TextQuery};
 
@@ -87,10 +92,10 @@ pub struct Query {
     pub bm25: Option<Bm25>,
     /// How hits that are unlike each other are chosen, if they are.
     pub mmr: Option<Mmr>,
-    /// Whether hits carry their payload: yes unless changed.
-    pub with_payload: bool,
-    /// Whether hits carry their vectors: no unless changed.
-    pub with_vectors: bool,
+    /// What hits carry of their payload: all of it unless changed.
+    pub with_payload: Projection,
+    /// Which of their vectors hits carry: none unless changed.
+    pub with_vectors: Projection,
     /// The texts of which hits show the part where the query's words are, each with the most characters of
     /// it: none unless changed.
     pub highlights: Vec<(String, usize)>,
@@ -354,8 +359,8 @@ impl Query {
             oversampling: None,
             bm25: None,
             mmr: None,
-            with_payload: true,
-            with_vectors: false,
+            with_payload: Projection::All,
+            with_vectors: Projection::None,
             highlights: Vec::new(),
             with_scores: false,
         }
@@ -481,17 +486,18 @@ impl Query {
         self
     }
 
-    /// Whether hits carry their payload.
+    /// What hits carry of their payload: `true` for all of it, `false` for nothing, or a [`Projection`].
     #[must_use]
-    pub fn with_payload(mut self, with: bool) -> Self {
-        self.with_payload = with;
+    pub fn with_payload(mut self, with: impl Into<Projection>) -> Self {
+        self.with_payload = with.into();
         self
     }
 
-    /// Whether hits carry their vectors.
+    /// Which of their vectors hits carry: `true` for all of them, `false` for none, or a [`Projection`] of
+    /// their names.
     #[must_use]
-    pub fn with_vectors(mut self, with: bool) -> Self {
-        self.with_vectors = with;
+    pub fn with_vectors(mut self, with: impl Into<Projection>) -> Self {
+        self.with_vectors = with.into();
         self
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It asks its [`Cancel`] at every block of rows, a few microseconds apart.
 
-use super::{Filter, bound::Bound};
+use super::{Filter, Shows, bound::Bound};
 use crate::{
     cancel::Cancel,
     error::Result,
@@ -11,7 +11,7 @@ use crate::{
     shape::Shape,
     sparse,
     sparse_vector::SparseVector,
-    view::{Part, View},
+    view::{Part, Payloads, View},
 };
 use std::ops::ControlFlow;
 
@@ -24,7 +24,7 @@ pub(crate) fn count(view: &View, filter: Option<&Filter>, cancel: &Cancel) -> Re
         return Ok(live);
     }
     let mut count = 0;
-    each_match(view, filter, 0, cancel, |_, _, _| {
+    each_match(view, filter, 0, cancel, |_, _| {
         count += 1;
         Ok(ControlFlow::Continue(()))
     })?;
@@ -37,10 +37,12 @@ pub(crate) fn scroll(
     filter: Option<&Filter>,
     first: u64,
     limit: usize,
+    shows: &Shows,
     cancel: &Cancel,
 ) -> Result<(Vec<Point>, Option<u64>)> {
+    let mut points = Points::new(view, shows)?;
     page(view, filter, first, limit, cancel, |part, row| {
-        point(view, part, row)
+        points.get(part, row)
     })
 }
 
@@ -52,8 +54,9 @@ pub(crate) fn ids(
     limit: usize,
     cancel: &Cancel,
 ) -> Result<(Vec<PointId>, Option<u64>)> {
+    let parts = view.parts()?;
     page(view, Some(filter), first, limit, cancel, |part, row| {
-        part.id(row)
+        parts[part].id(row)
     })
 }
 
@@ -63,12 +66,12 @@ fn page<T>(
     first: u64,
     limit: usize,
     cancel: &Cancel,
-    mut item: impl FnMut(&Part, u32) -> Result<T>,
+    mut item: impl FnMut(usize, u32) -> Result<T>,
 ) -> Result<(Vec<T>, Option<u64>)> {
     let (mut items, mut next) = (Vec::new(), None);
-    each_match(view, filter, first, cancel, |place, part, row| {
+    each_match(view, filter, first, cancel, |part, row| {
         if items.len() == limit {
-            next = Some(place);
+            next = Some((part as u64) << 32 | u64::from(row));
             return Ok(ControlFlow::Break(()));
         }
         items.push(item(part, row)?);
@@ -77,14 +80,14 @@ fn page<T>(
     Ok((items, next))
 }
 
-/// Visits the points that match from place `first` on. A place is the number of the part in the
-/// upper half, of the row in the lower.
+/// Visits the points that match by the numbers of their parts and rows, from place `first` on. A place is the
+/// number of the part in the upper half, of the row in the lower.
 fn each_match(
     view: &View,
     filter: Option<&Filter>,
     first: u64,
     cancel: &Cancel,
-    mut visit: impl FnMut(u64, &Part, u32) -> Result<ControlFlow<()>>,
+    mut visit: impl FnMut(usize, u32) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let (first_part, mut first_row) = ((first >> 32) as usize, first as u32);
     for (number, part) in view.parts()?.iter().enumerate().skip(first_part) {
@@ -100,8 +103,7 @@ fn each_match(
             {
                 continue;
             }
-            let place = (number as u64) << 32 | u64::from(row);
-            if visit(place, part, row)?.is_break() {
+            if visit(number, row)?.is_break() {
                 return Ok(());
             }
         }
@@ -110,19 +112,70 @@ fn each_match(
     Ok(())
 }
 
+/// The points with these ids, in their order, as far as they are shown; `None` for each that is not there.
+pub(crate) fn get(
+    view: &View,
+    ids: &[PointId],
+    shows: &Shows,
+    cancel: &Cancel,
+) -> Result<Vec<Option<Point>>> {
+    shows.check(view.shape())?;
+    let get = |id| {
+        cancel.check()?;
+        let Some((part, row)) = view.find(id)? else {
+            return Ok(None);
+        };
+        point(view, part, row, &mut part.payloads(), shows).map(Some)
+    };
+    ids.iter().map(get).collect()
+}
+
+/// Reads points of a view by their parts and rows, quickest in the order of the rows of each part.
+pub(super) struct Points<'a> {
+    view: &'a View,
+    shows: &'a Shows,
+    parts: &'a [Part],
+    payloads: Vec<Payloads<'a>>,
+}
+
+impl<'a> Points<'a> {
+    pub(super) fn new(view: &'a View, shows: &'a Shows) -> Result<Self> {
+        shows.check(view.shape())?;
+        let parts = view.parts()?;
+        Ok(Self {
+            view,
+            shows,
+            parts,
+            payloads: parts.iter().map(Part::payloads).collect(),
+        })
+    }
+
+    /// The point in a live row.
+    pub(super) fn get(&mut self, part: usize, row: u32) -> Result<Point> {
+        let payloads = &mut self.payloads[part];
+        point(self.view, &self.parts[part], row, payloads, self.shows)
+    }
+}
+
 /// The point in a live row of a part.
-pub(crate) fn point(view: &View, part: &Part, row: u32) -> Result<Point> {
+fn point(
+    view: &View,
+    part: &Part,
+    row: u32,
+    payloads: &mut Payloads<'_>,
+    shows: &Shows,
+) -> Result<Point> {
     let Vectors {
         vectors,
         multi_vectors,
         sparse_vectors,
-    } = vectors(part, view.shape(), row)?;
+    } = shows.vectors(part, view.shape(), row)?;
     Ok(Point {
         id: part.id(row)?,
         vectors,
         multi_vectors,
         sparse_vectors,
-        payload: part.payloads().get(row)?,
+        payload: shows.payload(payloads, row)?,
         expires_at: part.expiry(row)?.time(),
     })
 }
@@ -136,9 +189,15 @@ pub(super) struct Vectors {
     pub(super) sparse_vectors: Vec<(String, SparseVector)>,
 }
 
-pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
+/// Those vectors of a live row whose names are shown.
+pub(super) fn vectors(
+    part: &Part,
+    shape: &Shape,
+    row: u32,
+    shows: impl Fn(&str) -> bool,
+) -> Result<Vectors> {
     let mut found = Vectors::default();
-    for (name, number, vector) in shape.vectors() {
+    for (name, number, vector) in shape.vectors().filter(|(name, ..)| shows(name)) {
         let Some((values, _)) = part.vector(row, number)? else {
             continue;
         };
@@ -151,7 +210,7 @@ pub(super) fn vectors(part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
             found.vectors.push((name, values));
         }
     }
-    for (name, number, _) in shape.sparse() {
+    for (name, number, _) in shape.sparse().filter(|(name, ..)| shows(name)) {
         if let Some(vector) = part.sparse(row, number)? {
             let vector = sparse::widened(&vector);
             found.sparse_vectors.push((name.to_owned(), vector));

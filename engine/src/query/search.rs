@@ -11,13 +11,12 @@ use super::{
     highlights::Highlighter,
     mmr::Candidates,
     nearest::nearest,
-    scan::{Vectors, vectors},
+    scan::Vectors,
     sparse, words,
 };
 use crate::{
     cancel::Cancel,
     error::Result,
-    payload::Payload,
     view::{Part, Payloads, View},
 };
 use std::collections::HashMap;
@@ -43,11 +42,7 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
             vectors,
             multi_vectors,
             sparse_vectors,
-        } = if query.with_vectors {
-            vectors(part, view.shape(), found.row)?
-        } else {
-            Vectors::default()
-        };
+        } = query.shows.vectors(part, view.shape(), found.row)?;
         let snippets = match &mut highlighter {
             Some(highlighter) => {
                 cancel.check()?;
@@ -58,11 +53,7 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
         Ok(Hit {
             id: found.id,
             score: found.score,
-            payload: if query.with_payload {
-                payloads[found.part].get(found.row)?
-            } else {
-                Payload::default()
-            },
+            payload: query.shows.payload(&mut payloads[found.part], found.row)?,
             vectors,
             multi_vectors,
             sparse_vectors,

@@ -7,8 +7,8 @@ use super::{
     words,
 };
 use amphora::{
-    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Query, QueryKind, Schema,
-    Text, TextQuery, Vector,
+    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Projection, Query,
+    QueryKind, Schema, Text, TextQuery, Vector,
 };
 use amphora_tests::{nearest, stored::stored};
 use serde_json::{Map, Value};
@@ -363,8 +363,8 @@ impl Collection {
             all,
             limit,
             is_exact: vector.multi || query.effort == Some(Effort::Exact),
-            with_payload: query.with_payload,
-            with_vectors: query.with_vectors,
+            with_payload: query.with_payload == Projection::All,
+            with_vectors: query.with_vectors == Projection::All,
         })
     }
 }
@@ -405,8 +405,8 @@ impl Collection {
             all: matching.map(ranked).collect(),
             limit,
             is_exact: true,
-            with_payload: query.with_payload,
-            with_vectors: query.with_vectors,
+            with_payload: query.with_payload == Projection::All,
+            with_vectors: query.with_vectors == Projection::All,
         }))
     }
 }

@@ -163,7 +163,8 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Bytes of one payload as JSON. Default: 1 MiB.
     pub payload_bytes: usize,
-    /// The `limit` and the `offset` of a query together, and the candidates of an MMR. Default: 10,000.
+    /// The `limit` and the `offset` of a query together, the candidates of an MMR, and the points of a page of a
+    /// scroll. Default: 10,000.
     pub hits: usize,
     /// The `ef` of a query. Default: 10,000.
     pub ef: usize,

@@ -6,10 +6,19 @@
 
 use super::{DecodeError, Decoded, Decoder, put_bytes, put_u8};
 use crate::id::PointId;
+use uuid::Uuid;
 
 const NUMBER: u8 = 0;
 const UUID: u8 = 1;
 const TEXT: u8 = 2;
+
+/// An id in its bytes, in the order of [`PointId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RawId<'a> {
+    Number(u64),
+    Uuid(Uuid),
+    Text(&'a str),
+}
 
 /// The fewest bytes that an id takes.
 pub(crate) const MIN_ID_BYTES: usize = 5;
@@ -41,12 +50,27 @@ pub(crate) fn with_id_bytes<R>(id: &PointId, act: impl FnOnce(&[u8]) -> R) -> R 
     }
 }
 
-impl Decoder<'_> {
+impl From<RawId<'_>> for PointId {
+    fn from(id: RawId<'_>) -> Self {
+        match id {
+            RawId::Number(number) => Self::Number(number),
+            RawId::Uuid(uuid) => Self::Uuid(uuid),
+            RawId::Text(text) => Self::from(text),
+        }
+    }
+}
+
+impl<'a> Decoder<'a> {
     pub(crate) fn id(&mut self) -> Decoded<PointId> {
+        self.raw_id().map(PointId::from)
+    }
+
+    /// An id in place.
+    pub(crate) fn raw_id(&mut self) -> Decoded<RawId<'a>> {
         Ok(match self.u8()? {
-            NUMBER => PointId::Number(self.u64()?),
-            UUID => PointId::Uuid(uuid::Uuid::from_bytes(self.array()?)),
-            TEXT => PointId::from(self.str()?),
+            NUMBER => RawId::Number(self.u64()?),
+            UUID => RawId::Uuid(Uuid::from_bytes(self.array()?)),
+            TEXT => RawId::Text(self.str()?),
             _ => return Err(DecodeError("a point id is of an unknown sort")),
         })
     }

@@ -11,18 +11,12 @@ use crate::{
     id::PointId,
     op::{Feed, Op},
     point::Point,
-    query::{self, Filter, Get, Hit, Query, Shows},
+    query::{self, Filter, Get, Hit, Query, Scroll, ScrollPage, Shows, Walk},
     schema::Schema,
+    sync::{Mutex, lock},
     view::View,
 };
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, OnceLock},
-};
-
-/// How many points a feed fetches at once.
-const PAGE: usize = 256;
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A collection as it was at one moment, however long it is kept: a read view. All reads of it agree with each
 /// other, whatever is written, flushed or merged meanwhile; also after the collection was deleted.
@@ -142,12 +136,37 @@ impl ReadView {
 
     /// See [`Collection::scroll`](super::Collection::scroll).
     pub fn scroll(&self) -> Feed<Point> {
-        self.pages(None)
+        self.scroll_by(Scroll::new())
     }
 
     /// See [`Collection::scroll_matching`](super::Collection::scroll_matching).
     pub fn scroll_matching(&self, filter: Filter) -> Feed<Point> {
-        self.pages(Some(filter))
+        self.scroll_by(Scroll::new().filter(filter))
+    }
+
+    /// See [`Collection::scroll_by`](super::Collection::scroll_by).
+    pub fn scroll_by(&self, scroll: Scroll) -> Feed<Point> {
+        let reads = self.clone();
+        let (mut scroll, walk) = (Some(scroll), Arc::new(Mutex::new(None)));
+        Feed::new(move |first| {
+            let (reads, scroll, walk) = (reads.clone(), scroll.take(), Arc::clone(&walk));
+            let store = Arc::clone(&reads.store);
+            store.read(move |store, cancel| {
+                let mut walk = lock(&walk);
+                if let Some(scroll) = scroll {
+                    *walk = Some(scroll.walk(reads.pin()?, &store.options.limits)?);
+                }
+                let next = |walk: &mut Walk| walk.next(first, cancel);
+                walk.as_mut().map_or(Ok((Vec::new(), None)), next)
+            })
+        })
+    }
+
+    /// See [`Collection::scroll_page`](super::Collection::scroll_page).
+    pub fn scroll_page(&self, scroll: Scroll) -> Op<ScrollPage> {
+        self.read(move |store, view, cancel| {
+            scroll.page(Arc::clone(view), &store.options.limits, cancel)
+        })
     }
 }
 
@@ -174,11 +193,11 @@ impl ReadView {
 
     fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Store, &View, &Cancel) -> Result<T> + Send + 'static,
+        read: impl FnOnce(&Store, &Arc<View>, &Cancel) -> Result<T> + Send + 'static,
     ) -> Op<T> {
         let reads = self.clone();
         self.store
-            .read(move |store, cancel| read(store, &*reads.pin()?, cancel))
+            .read(move |store, cancel| read(store, &reads.pin()?, cancel))
     }
 
     pub(super) fn ids<I: Into<PointId>>(&self, ids: impl IntoIterator<Item = I>) -> Vec<PointId> {
@@ -197,29 +216,6 @@ impl ReadView {
             sketches.begin(&store.lanes.io, &view, vector);
         });
         Ok(hits)
-    }
-
-    /// A feed over one view, pinned when the first page is fetched.
-    fn pages(&self, mut filter: Option<Filter>) -> Feed<Point> {
-        let reads = self.clone();
-        let pinned: Arc<OnceLock<(Arc<View>, Option<Filter>)>> = Arc::default();
-        Feed::new(move |first| {
-            let (reads, pinned) = (reads.clone(), Arc::clone(&pinned));
-            let filter = filter.take();
-            let store = Arc::clone(&reads.store);
-            store.read(move |store, cancel| {
-                let limits = &store.options.limits;
-                let (view, filter) = match pinned.get() {
-                    Some(pinned) => pinned,
-                    None => {
-                        let filter = filter.map(|filter| filter.checked(limits)).transpose()?;
-                        let view = reads.pin()?;
-                        pinned.get_or_init(|| (view, filter))
-                    }
-                };
-                query::scroll(view, filter.as_ref(), first, PAGE, &Shows::ALL, cancel)
-            })
-        })
     }
 }
 

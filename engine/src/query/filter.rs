@@ -238,7 +238,7 @@ fn check_bound(field: &str, bound: &Bound<Value>) -> Result<()> {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null or a number that is not finite",
         Value::Bool(_) => "a boolean",

@@ -9,6 +9,8 @@ mod get;
 mod bound;
 mod plan;
 mod scan;
+mod cursor;
+mod scroll;
 mod found;
 mod lists;
 mod nearest;
@@ -26,13 +28,16 @@ pub use crate::text::Bm25;
 #[cfg(test)]
 pub(crate) use bound::Bound;
 pub(crate) use check::Checked;
+pub use cursor::Cursor;
 pub use filter::{FieldPath, Filter, field};
 pub use fusion::Fusion;
 pub use get::Get;
 pub use mmr::Mmr;
 pub use projection::Projection;
 pub(crate) use projection::Shows;
-pub(crate) use scan::{count, get, ids, scroll};
+pub(crate) use scan::{count, get, ids};
+pub(crate) use scroll::Walk;
+pub use scroll::{Scroll, ScrollOrder, ScrollPage};
 pub(crate) use search::search;
 pub use text::{Distance, Least, Snippet, TextParseError, TextQuery};
 

@@ -32,7 +32,7 @@ pub(crate) fn count(view: &View, filter: Option<&Filter>, cancel: &Cancel) -> Re
 }
 
 /// Up to `limit` points from place `first` on, and the place after them if there may be more.
-pub(crate) fn scroll(
+pub(super) fn scroll(
     view: &View,
     filter: Option<&Filter>,
     first: u64,

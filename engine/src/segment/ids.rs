@@ -9,13 +9,19 @@ use super::{
     writer::Source,
 };
 use crate::{
+    cancel::Cancel,
     codec::{
         Decoder,
-        id::{put_id, with_id_bytes},
+        id::{RawId, put_id, with_id_bytes},
     },
     container::SectionId,
     error::{Error, Result},
     id::PointId,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+    sync::OnceLock,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -28,7 +34,12 @@ pub(super) struct Ids {
     table: SectionId,
     /// One less than the count of slots, which is a power of two.
     mask: u64,
+    /// All rows by their ids, from when somebody asks for them: four bytes for each.
+    sorted: OnceLock<Box<[u32]>>,
 }
+
+/// How many ids are sorted before it is asked whether to go on.
+const RUN: usize = 4_096;
 
 #[derive(Debug)]
 enum Encoding {
@@ -73,24 +84,42 @@ impl Ids {
             encoding,
             table,
             mask: slots - 1,
+            sorted: OnceLock::new(),
         })
     }
 
     /// The id of a row, which exists.
     pub(super) fn id(&self, sections: &Sections, row: u32) -> Result<PointId> {
-        match self.encoding {
+        self.raw(sections, row).map(PointId::from)
+    }
+
+    /// All rows in the order of their ids. Sorts them when it is first called.
+    pub(super) fn sorted(&self, sections: &Sections, cancel: &Cancel) -> Result<&[u32]> {
+        if let Some(sorted) = self.sorted.get() {
+            return Ok(sorted);
+        }
+        let mut ids = Vec::with_capacity(self.rows as usize);
+        for row in 0..self.rows {
+            cancel.check_at(row)?;
+            ids.push((self.raw(sections, row)?, row));
+        }
+        let sorted = sorted(ids, cancel)?;
+        // Who comes second has sorted in vain, and waited for nobody.
+        Ok(self.sorted.get_or_init(|| sorted))
+    }
+
+    fn raw<'a>(&self, sections: &'a Sections, row: u32) -> Result<RawId<'a>> {
+        let bytes = match self.encoding {
             Encoding::Numbers(numbers) => {
-                let number: u64 = sections.value(numbers, row as usize)?;
-                Ok(PointId::Number(number))
+                return sections.value(numbers, row as usize).map(RawId::Number);
             }
-            Encoding::Mixed { bytes, .. } => {
-                let (start, encoded) = self.encoded(sections, row)?;
-                let mut decoder = Decoder::new(encoded);
-                match decoder.id() {
-                    Ok(id) if decoder.is_empty() => Ok(id),
-                    _ => Err(sections.corrupted(bytes, start, "a point id cannot be read")),
-                }
-            }
+            Encoding::Mixed { bytes, .. } => bytes,
+        };
+        let (start, encoded) = self.encoded(sections, row)?;
+        let mut decoder = Decoder::new(encoded);
+        match decoder.raw_id() {
+            Ok(id) if decoder.is_empty() => Ok(id),
+            _ => Err(sections.corrupted(bytes, start, "a point id cannot be read")),
         }
     }
 
@@ -160,6 +189,29 @@ impl Ids {
         };
         Ok((start, sections.bytes(bytes, start, len)?))
     }
+}
+
+/// The rows in the order of their ids. It is sorted run by run, so that it can be given up in between.
+fn sorted(mut ids: Vec<(RawId<'_>, u32)>, cancel: &Cancel) -> Result<Box<[u32]>> {
+    for run in ids.chunks_mut(RUN) {
+        cancel.check()?;
+        run.sort_unstable();
+    }
+    let mut runs: Vec<_> = ids.chunks(RUN).map(<[_]>::iter).collect();
+    let heads = runs.iter_mut().enumerate();
+    let heads = heads.filter_map(|(run, ids)| Some(Reverse((*ids.next()?, run))));
+    let mut heads: BinaryHeap<_> = heads.collect();
+    let mut sorted = Vec::with_capacity(ids.len());
+    while let Some(mut head) = heads.peek_mut() {
+        cancel.check_at(sorted.len() as u32)?;
+        let Reverse(((_, row), run)) = *head;
+        sorted.push(row);
+        match runs[run].next() {
+            Some(next) => *head = Reverse((*next, run)),
+            None => drop(PeekMut::pop(head)),
+        }
+    }
+    Ok(sorted.into())
 }
 
 /// Where the search for an id starts, and what of its hash a slot repeats.

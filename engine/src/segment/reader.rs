@@ -101,6 +101,11 @@ impl Segment {
         self.ids.find(&self.sections, id)
     }
 
+    /// All rows, live or not, in the order of their ids. Sorts them when it is first called.
+    pub(crate) fn rows_by_id(&self, cancel: &Cancel) -> Result<&[u32]> {
+        self.ids.sorted(&self.sections, cancel)
+    }
+
     /// What the vector `number` is, if any row has it.
     pub(crate) fn shape(&self, number: u32) -> Option<VectorShape> {
         self.vectors(number).map(|vectors| vectors.shape)

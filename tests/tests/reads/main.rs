@@ -1,6 +1,7 @@
 //! Reads against a model that is a map: of the moment, and of views that are held while writers run.
 
 mod held;
+mod scroll;
 mod shown;
 
 use amphora::{Collection, Database, Metric, Point, PointId, Schema, Vector, vfs::MemoryVfs};

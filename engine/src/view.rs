@@ -462,6 +462,17 @@ impl Stored {
         self.segment.deletes.ended_count() == 0 && !self.segment.first_expiry.has_come(self.now)
     }
 
+    /// How many rows are live, at least and at most.
+    pub(crate) fn live(&self) -> (u64, u64) {
+        let Self { segment, seq, now } = self;
+        let left = segment.segment.rows() - segment.deletes.count_at(*seq);
+        let most = u64::from(left);
+        match segment.first_expiry.has_come(*now) {
+            true => (0, most),
+            false => (most, most),
+        }
+    }
+
     /// Its rows without those that have ended; some may have expired.
     pub(crate) fn rows_left(&self) -> impl Iterator<Item = u32> {
         self.segment.deletes.iter_live_at(self.seq)

@@ -60,7 +60,7 @@ use crate::{
     op::{Feed, Op},
     options::{Durability, Limits},
     point::Point,
-    query::{Filter, Get, Hit, Query, Scroll, ScrollPage},
+    query::{CountEstimate, Facet, FacetHit, Filter, Get, Hit, Query, Scroll, ScrollPage},
     schema::Schema,
 };
 use std::{fmt, sync::Arc};
@@ -274,6 +274,61 @@ impl Collection {
     /// As [`get`](Self::get).
     pub fn count_matching(&self, filter: Filter) -> Op<u64> {
         self.reads().count_matching(filter)
+    }
+
+    /// Between what bounds the number of points is that match a filter, without reading a payload: known for
+    /// conditions on declared fields in segments; elsewhere between none and all.
+    ///
+    /// ```
+    /// # use amphora::{Database, Field, Point, Schema, vfs::MemoryVfs};
+    /// use amphora::field;
+    /// use serde_json::json;
+    ///
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let docs = db.create_collection("docs", Schema::new().field("year", Field::Integer)).wait()?;
+    /// docs.upsert((0..9).map(|id| Point::new(id).payload(json!({ "year": 1850 + id })))).wait()?;
+    /// db.optimize().wait()?;
+    /// let count = docs.estimate_count(field("year").at_least(1855)).wait()?;
+    /// assert_eq!((count.least, count.most), (4, 4));
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`count_matching`](Self::count_matching).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub fn estimate_count(&self, filter: Filter) -> Op<CountEstimate> {
+        self.reads().estimate_count(filter)
+    }
+
+    /// How many points have each value of a field: the values with the most points, most first, among equal counts
+    /// the smaller first, booleans before numbers before strings. A point with a list is counted for each of its
+    /// values. It takes memory for each different value.
+    ///
+    /// ```
+    /// # use amphora::{Database, Field, Point, Schema, vfs::MemoryVfs};
+    /// use amphora::{Facet, FacetHit, field};
+    /// use serde_json::json;
+    ///
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// let docs = db.create_collection("docs", Schema::new().field("author", Field::Keyword)).wait()?;
+    /// let point = |id, author| Point::new(id).payload(json!({ "author": author, "id": id }));
+    /// docs.upsert([point(1, "Thoreau"), point(2, "Melville"), point(3, "Melville")]).wait()?;
+    /// let facet = Facet::new("author").filter(field("id").above(1)).limit(5);
+    /// let hits = docs.facet(facet).wait()?;
+    /// assert_eq!(hits, [FacetHit { value: json!("Melville"), count: 2 }]);
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`count_matching`](Self::count_matching), and `InvalidInput` when the name of the field is none or the limit is 0
+    /// or exceeds that of [hits](crate::Limits::hits).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub fn facet(&self, facet: Facet) -> Op<Vec<FacetHit>> {
+        self.reads().facet(facet)
     }
 
     /// The points that answer a query best, the best first.

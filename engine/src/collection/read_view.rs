@@ -11,7 +11,10 @@ use crate::{
     id::PointId,
     op::{Feed, Op},
     point::Point,
-    query::{self, Filter, Get, Hit, Query, Scroll, ScrollPage, Shows, Walk},
+    query::{
+        self, CountEstimate, Facet, FacetHit, Filter, Get, Hit, Query, Scroll, ScrollPage, Shows,
+        Walk,
+    },
     schema::Schema,
     sync::{Mutex, lock},
     view::View,
@@ -124,6 +127,22 @@ impl ReadView {
         self.read(move |store, view, cancel| {
             let filter = filter.checked(&store.options.limits)?;
             query::count(view, Some(&filter), cancel)
+        })
+    }
+
+    /// See [`Collection::estimate_count`](super::Collection::estimate_count).
+    pub fn estimate_count(&self, filter: Filter) -> Op<CountEstimate> {
+        self.read(move |store, view, cancel| {
+            let filter = filter.checked(&store.options.limits)?;
+            query::estimate(view, &filter, cancel)
+        })
+    }
+
+    /// See [`Collection::facet`](super::Collection::facet).
+    pub fn facet(&self, facet: Facet) -> Op<Vec<FacetHit>> {
+        self.read(move |store, view, cancel| {
+            let facet = facet.checked(&store.options.limits)?;
+            query::facet(view, &facet, cancel)
         })
     }
 

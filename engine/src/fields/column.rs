@@ -7,6 +7,7 @@
 use super::{
     format::{Class, HEADER, Header, MANY, NONE, RESTS, take},
     number::Key,
+    order::SortKey,
 };
 use crate::{
     codec::{DecodeError, Decoded},
@@ -155,6 +156,43 @@ impl<'a> Column<'a> {
         Some(self.of(low..high))
     }
 
+    /// Whether it has every value of the field.
+    pub(crate) fn has_all(&self) -> bool {
+        let classes = [Class::Text, Class::Number, Class::Bool];
+        !classes.iter().any(|class| self.header.has(class.stray()))
+    }
+
+    /// How many different values there are; they are numbered in their order.
+    pub(crate) fn values(&self) -> u32 {
+        self.header.values
+    }
+
+    /// A value by its number.
+    pub(crate) fn sort_key(&self, value: u32) -> SortKey<'a> {
+        match self.class {
+            Class::Text => SortKey::Text(self.text(value).into()),
+            Class::Number => SortKey::Number(self.key(value)),
+            Class::Bool => SortKey::Bool(self.key(value) > Key::from(false)),
+        }
+    }
+
+    /// The rows that have a value, ascending.
+    pub(crate) fn rows_with(&self, value: u32) -> &'a [u32] {
+        self.postings_of(value..value.saturating_add(1))
+    }
+
+    /// The values of a row, in no order, and one that is none if it has none.
+    pub(crate) fn of_row(&self, row: u32) -> &'a [u32] {
+        let row = row as usize;
+        let found = if self.spans.is_empty() {
+            self.ordinals.get(row..row.saturating_add(1))
+        } else {
+            let span = self.spans.get(row).zip(self.spans.get(row + 1));
+            span.and_then(|(start, end)| self.ordinals.get(*start as usize..*end as usize))
+        };
+        found.unwrap_or(&[])
+    }
+
     /// No rows, if no value is of this class, which is not the column's.
     fn without(&self, class: Class) -> Option<Selection<'a>> {
         (!self.header.has(class.stray())).then(|| self.of(0..0))
@@ -224,18 +262,9 @@ impl Selection<'_> {
 
     /// Whether a row is one of them.
     pub(crate) fn has(&self, row: u32) -> bool {
-        let Column {
-            spans, ordinals, ..
-        } = self.column;
         // That of no value is above all that are.
         let is_in = |ordinal: &u32| ordinal.wrapping_sub(self.low) < self.high - self.low;
-        let row = row as usize;
-        if spans.is_empty() {
-            return ordinals.get(row).is_some_and(is_in);
-        }
-        let span = spans.get(row).zip(spans.get(row + 1));
-        span.and_then(|(start, end)| ordinals.get(*start as usize..*end as usize))
-            .is_some_and(|span| span.iter().any(is_in))
+        self.column.of_row(row).iter().any(is_in)
     }
 
     /// All of them, each once, in no order.

@@ -10,9 +10,11 @@ mod build;
 mod column;
 mod format;
 mod number;
+mod order;
 mod path;
 
 pub(crate) use build::Builder;
 pub(crate) use column::{Column, Selection};
 pub(crate) use number::Key;
+pub(crate) use order::SortKey;
 pub(crate) use path::some_value;

@@ -24,6 +24,28 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The number that this is the key of; of equal ones a whole one.
+    pub(crate) fn number(self) -> Number {
+        const SIGN: u64 = 1 << 63;
+        let bits = match self.float & SIGN {
+            0 => !self.float,
+            _ => self.float ^ SIGN,
+        };
+        let float = f64::from_bits(bits);
+        let whole = (float.fract() == 0.0).then(|| float as i128 + i128::from(self.rest));
+        let whole = whole.and_then(|whole| {
+            let negative = || i64::try_from(whole).ok().map(Number::from);
+            u64::try_from(whole)
+                .ok()
+                .map(Number::from)
+                .or_else(negative)
+        });
+        // One that is no number comes from no value.
+        whole.unwrap_or_else(|| Number::from_f64(float).unwrap_or_else(|| 0.into()))
+    }
+}
+
 impl From<bool> for Key {
     fn from(value: bool) -> Self {
         Self {
@@ -50,6 +72,34 @@ mod tests {
     fn compare(a: Value, b: Value) -> Ordering {
         let key = |value: &Value| Key::of(value.as_number().unwrap());
         key(&a).cmp(&key(&b))
+    }
+
+    #[test]
+    fn a_key_tells_its_number() {
+        for number in [
+            json!(0),
+            json!(-1),
+            json!(u64::MAX),
+            json!(u64::MAX - 1),
+            json!(i64::MIN),
+            json!(i64::MIN + 1),
+            json!((1i64 << 53) + 1),
+            json!(0.5),
+            json!(-2.75),
+            json!(1e300),
+            json!(f64::MIN_POSITIVE),
+        ] {
+            let number = number.as_number().unwrap();
+            assert_eq!(Key::of(number).number(), *number);
+        }
+        for (float, whole) in [
+            (json!(-0.0), json!(0)),
+            (json!(3.0), json!(3)),
+            (json!(1e18), json!(10u64.pow(18))),
+        ] {
+            let key = Key::of(float.as_number().unwrap());
+            assert_eq!(Value::Number(key.number()), whole);
+        }
     }
 
     #[test]

@@ -71,6 +71,13 @@ impl<'a> Bound<'a> {
         Some(estimate.most)
     }
 
+    /// How many rows match at least and at most, as far as it is known without payloads.
+    pub(super) fn bounds(&self) -> (u64, u64) {
+        let rows = u64::from(self.rows);
+        let estimate = self.root.estimate(rows);
+        estimate.map_or((0, rows), |it| (it.least, it.most))
+    }
+
     /// Whether a row matches.
     pub(crate) fn matches(&mut self, row: u32) -> Result<bool> {
         self.root.matches(&mut Row {

@@ -2,12 +2,13 @@
 //!
 //! What is not shown is not read: a payload that nobody asks for stays where it is.
 
-use super::scan::{Vectors, vectors};
 use crate::{
     error::{Error, Result},
     payload::Payload,
     schema::check_name,
     shape::Shape,
+    sparse,
+    sparse_vector::SparseVector,
     view::{Part, Payloads},
 };
 use serde_json::{Map, Value};
@@ -151,6 +152,40 @@ impl Shows {
     pub(super) fn vectors(&self, part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
         vectors(part, shape, row, |name| self.vectors.shows(name))
     }
+}
+
+/// The vectors of a live row by their names.
+#[derive(Debug, Default)]
+pub(super) struct Vectors {
+    /// Those of which it has one.
+    pub(super) vectors: Vec<(String, Vec<f32>)>,
+    pub(super) multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
+    pub(super) sparse_vectors: Vec<(String, SparseVector)>,
+}
+
+/// Those vectors of a live row whose names are shown.
+fn vectors(part: &Part, shape: &Shape, row: u32, shows: impl Fn(&str) -> bool) -> Result<Vectors> {
+    let mut found = Vectors::default();
+    for (name, number, vector) in shape.vectors().filter(|(name, ..)| shows(name)) {
+        let Some((values, _)) = part.vector(row, number)? else {
+            continue;
+        };
+        let (name, values) = (name.to_owned(), values.to_vec());
+        if vector.multi {
+            let list = values.chunks(vector.dimensions as usize);
+            let list = list.map(<[f32]>::to_vec).collect();
+            found.multi_vectors.push((name, list));
+        } else {
+            found.vectors.push((name, values));
+        }
+    }
+    for (name, number, _) in shape.sparse().filter(|(name, ..)| shows(name)) {
+        if let Some(vector) = part.sparse(row, number)? {
+            let vector = sparse::widened(&vector);
+            found.sparse_vectors.push((name.to_owned(), vector));
+        }
+    }
+    Ok(found)
 }
 
 /// What is left to follow of each path that leads to a key, and the keys that are the end of one. A key that

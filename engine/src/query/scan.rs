@@ -2,15 +2,12 @@
 //!
 //! It asks its [`Cancel`] at every block of rows, a few microseconds apart.
 
-use super::{Filter, Shows, bound::Bound};
+use super::{Filter, Shows, bound::Bound, projection::Vectors};
 use crate::{
     cancel::Cancel,
     error::Result,
     id::PointId,
     point::Point,
-    shape::Shape,
-    sparse,
-    sparse_vector::SparseVector,
     view::{Part, Payloads, View},
 };
 use std::ops::ControlFlow;
@@ -29,6 +26,33 @@ pub(crate) fn count(view: &View, filter: Option<&Filter>, cancel: &Cancel) -> Re
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(count)
+}
+
+/// Between what bounds a count is: see [`Collection::estimate_count`](crate::Collection::estimate_count).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountEstimate {
+    /// It is not less than this.
+    pub least: u64,
+    /// It is not more than this.
+    pub most: u64,
+}
+
+/// Between what bounds the number of points is that match. Reads no payloads.
+pub(crate) fn estimate(view: &View, filter: &Filter, cancel: &Cancel) -> Result<CountEstimate> {
+    let mut all = CountEstimate { least: 0, most: 0 };
+    for part in view.parts()? {
+        cancel.check()?;
+        let (least, most) = Bound::new(filter, part, cancel)?.bounds();
+        let rows = u64::from(part.rows());
+        let (live, most_live) = match part {
+            Part::Memory(_) => (0, rows),
+            Part::Stored(stored) => stored.live(),
+        };
+        // Any of the rows that are not live may be among those that match.
+        all.least += (least + live).saturating_sub(rows);
+        all.most += most.min(most_live);
+    }
+    Ok(all)
 }
 
 /// Up to `limit` points from place `first` on, and the place after them if there may be more.
@@ -178,43 +202,4 @@ fn point(
         payload: shows.payload(payloads, row)?,
         expires_at: part.expiry(row)?.time(),
     })
-}
-
-/// The vectors of a live row by their names.
-#[derive(Debug, Default)]
-pub(super) struct Vectors {
-    /// Those of which it has one.
-    pub(super) vectors: Vec<(String, Vec<f32>)>,
-    pub(super) multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
-    pub(super) sparse_vectors: Vec<(String, SparseVector)>,
-}
-
-/// Those vectors of a live row whose names are shown.
-pub(super) fn vectors(
-    part: &Part,
-    shape: &Shape,
-    row: u32,
-    shows: impl Fn(&str) -> bool,
-) -> Result<Vectors> {
-    let mut found = Vectors::default();
-    for (name, number, vector) in shape.vectors().filter(|(name, ..)| shows(name)) {
-        let Some((values, _)) = part.vector(row, number)? else {
-            continue;
-        };
-        let (name, values) = (name.to_owned(), values.to_vec());
-        if vector.multi {
-            let list = values.chunks(vector.dimensions as usize);
-            let list = list.map(<[f32]>::to_vec).collect();
-            found.multi_vectors.push((name, list));
-        } else {
-            found.vectors.push((name, values));
-        }
-    }
-    for (name, number, _) in shape.sparse().filter(|(name, ..)| shows(name)) {
-        if let Some(vector) = part.sparse(row, number)? {
-            let vector = sparse::widened(&vector);
-            found.sparse_vectors.push((name.to_owned(), vector));
-        }
-    }
-    Ok(found)
 }

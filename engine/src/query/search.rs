@@ -11,7 +11,7 @@ use super::{
     highlights::Highlighter,
     mmr::Candidates,
     nearest::nearest,
-    scan::Vectors,
+    projection::Vectors,
     sparse, words,
 };
 use crate::{

@@ -174,9 +174,13 @@ pub struct Limits {
     pub prefetches: usize,
     /// Conditions in a filter, its `and`, `or` and `not` counted. Default: 1,024.
     pub filter_conditions: usize,
+    /// Terms of a formula. Default: 1,024.
+    pub formula_terms: usize,
     /// Clauses of a text query, and the terms that its words come to, counted once for each text that they
     /// are looked for in. Default: 1,024.
     pub text_clauses: usize,
+    /// Examples of a query for what is like them. Default: 1,000.
+    pub examples: usize,
     /// Entries of the sparse vector of a query. Default: 4,096.
     pub sparse_entries: usize,
 }
@@ -194,7 +198,9 @@ impl Default for Limits {
             queries: 10_000,
             prefetches: 64,
             filter_conditions: 1_024,
+            formula_terms: 1_024,
             text_clauses: 1_024,
+            examples: 1_000,
             sparse_entries: 4_096,
         }
     }

@@ -4,7 +4,7 @@
 //! is there, scored and ordered as it should be. That it finds anything near is asked of it too: it
 //! gives half of what it could, and half of the points are found by their own vectors.
 
-use amphora::{Collection, Hit, Metric, Point, Projection, Query, QueryKind, Result};
+use amphora::{Collection, Example, Hit, Metric, Point, Projection, Query, QueryKind, Result};
 use std::collections::BTreeSet;
 
 /// All of them.
@@ -78,7 +78,10 @@ pub fn limit_of(query: &Query) -> usize {
 #[must_use]
 pub fn values_of(query: &Query) -> &[f32] {
     match &query.kind {
-        QueryKind::Nearest { values, .. } => values,
+        QueryKind::Nearest {
+            example: Example::Vector(values),
+            ..
+        } => values,
         _ => &[],
     }
 }

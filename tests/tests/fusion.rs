@@ -34,6 +34,8 @@ fn filters() -> [(Filter, Keep); 3] {
 #[derive(Clone, Debug)]
 enum Ask {
     Nearest(usize, Vec<f32>),
+    /// The nearest of what these find.
+    Rescore(usize, Vec<f32>, Vec<Tree>),
     Fuse(How, Vec<Tree>),
 }
 
@@ -63,6 +65,12 @@ impl Tree {
     fn query(&self) -> Query {
         let mut query = match &self.ask {
             Ask::Nearest(vector, values) => Query::nearest(VECTORS[*vector].0, values.clone()),
+            Ask::Rescore(vector, values, prefetches) => {
+                let nearest = Query::nearest(VECTORS[*vector].0, values.clone());
+                prefetches
+                    .iter()
+                    .fold(nearest, |query, it| query.prefetch(it.query()))
+            }
             Ask::Fuse(how, prefetches) => {
                 let fusion = match how {
                     How::Rrf(k, None) => Fusion::rrf().k(*k),
@@ -105,6 +113,7 @@ impl Tree {
                     Self::random(random, below)
                 };
                 let prefetches: Vec<Self> = (0..count).map(inner).collect();
+                let rescores = random.below(4) == 0;
                 let weight = |_: &Tree| random.below(4) as f32 * 0.5;
                 let mut weights: Vec<f32> = prefetches.iter().map(weight).collect();
                 weights[0] += 0.5;
@@ -115,7 +124,10 @@ impl Tree {
                     3 => How::Dbsf(None),
                     _ => How::Dbsf(Some(weights)),
                 };
-                Ask::Fuse(how, prefetches)
+                match rescores {
+                    true => Ask::Rescore(random.below(3) as usize, values(random), prefetches),
+                    false => Ask::Fuse(how, prefetches),
+                }
             }
         };
         let wanted = limit.unwrap_or(10);
@@ -135,9 +147,9 @@ impl Tree {
         });
         Self {
             filter: (random.below(3) == 0).then(|| random.below(3) as usize),
-            threshold: (random.below(4) == 0).then(|| match depth {
-                0 => -4.3,
-                _ => 0.0201,
+            threshold: (random.below(4) == 0).then(|| match &ask {
+                Ask::Fuse(..) => 0.0201,
+                _ => -4.3,
             }),
             ask,
             limit,
@@ -184,29 +196,44 @@ fn model(points: &Points, tree: &Tree, mut above: Above) -> (Vec<Ranked>, Vec<Ve
     above
         .keep
         .extend(tree.filter.map(|filter| filters()[filter].1));
+    let keep = above.keep.clone();
     let mut lists = Vec::new();
+    let nearest = |vector: usize, values: &[f32], among: Option<Vec<u64>>| -> Vec<Ranked> {
+        let among = |id| among.as_ref().is_none_or(|ids| ids.contains(id));
+        let kept = points
+            .iter()
+            .filter(|(id, _)| keep.iter().all(|keep| keep(**id)) && among(id));
+        let metric = VECTORS[vector].1;
+        kept.filter_map(|(id, vectors)| {
+            let (score, _) = nearest::score(metric, values, vectors[vector].as_ref()?);
+            Some((score as f32, *id))
+        })
+        .collect()
+    };
+    if above.is_outermost || tree.limit.is_some() {
+        above.limit = limit * 10;
+    }
+    above.limit = above.limit.max(candidates);
+    above.is_outermost = false;
+    let all_of = |prefetches: &[Tree]| -> Vec<(Vec<Ranked>, Vec<Vec<Ranked>>)> {
+        let found = prefetches
+            .iter()
+            .map(|prefetch| model(points, prefetch, above.clone()));
+        found.collect()
+    };
     let mut list: Vec<Ranked> = match &tree.ask {
-        Ask::Nearest(vector, values) => {
-            let kept = points
-                .iter()
-                .filter(|(id, _)| above.keep.iter().all(|keep| keep(**id)));
-            let metric = VECTORS[*vector].1;
-            kept.filter_map(|(id, vectors)| {
-                let (score, _) = nearest::score(metric, values, vectors[*vector].as_ref()?);
-                Some((score as f32, *id))
-            })
-            .collect()
+        Ask::Nearest(vector, values) => nearest(*vector, values, None),
+        Ask::Rescore(vector, values, prefetches) => {
+            let mut among = Vec::new();
+            for (list, below) in all_of(prefetches) {
+                among.extend(list.iter().map(|(_, id)| *id));
+                lists.push(list);
+                lists.extend(below);
+            }
+            nearest(*vector, values, Some(among))
         }
         Ask::Fuse(how, prefetches) => {
-            if above.is_outermost || tree.limit.is_some() {
-                above.limit = limit * 10;
-            }
-            above.limit = above.limit.max(candidates);
-            above.is_outermost = false;
-            let found: Vec<_> = prefetches
-                .iter()
-                .map(|prefetch| model(points, prefetch, above.clone()))
-                .collect();
+            let found = all_of(prefetches);
             let weights = match how {
                 How::Rrf(_, weights) | How::Dbsf(weights) => weights.clone(),
                 How::Weighted(weights) => Some(weights.clone()),

@@ -171,6 +171,11 @@ impl Subject {
             let some = self.search(query.clone().filter(field("part").at_most(2)));
             let expected = self.best(&asked, |_| 1.0, |id| id % 7 <= 2);
             assert_eq!(pairs(&some), expected);
+            let other = Query::sparse("idf", any_vector(7, &mut random)).limit(LIMIT);
+            let among = ids(&self.search(other.clone()));
+            let anew = self.search(query.clone().prefetch(other));
+            let expected = self.best(&asked, |_| 1.0, |id| among.contains(&id));
+            assert_eq!(pairs(&anew), expected);
             let few = self.search(query.filter(field("part").eq(9)));
             assert!(few.is_empty());
 

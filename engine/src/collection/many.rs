@@ -58,7 +58,7 @@ impl ReadView {
         self.store.flow(async move |store, cancel| {
             let checked = store.step(&cancel, move |store, cancel| {
                 let view = reads.pin()?;
-                let queries = check(queries, &view, store, cancel)?;
+                let queries = check(queries, &view, &reads, store, cancel)?;
                 if let Some(query) = queries.first() {
                     let lane = &store.lanes.io;
                     query.each_vector(|vector| reads.state.sketches().begin(lane, &view, vector));
@@ -87,8 +87,14 @@ impl ReadView {
     }
 }
 
-fn check(queries: Vec<Query>, view: &View, store: &Store, cancel: &Cancel) -> Result<Vec<Checked>> {
-    let (limits, analyzers) = (&store.options.limits, store.state.analyzers());
+fn check(
+    queries: Vec<Query>,
+    view: &View,
+    reads: &ReadView,
+    store: &Store,
+    cancel: &Cancel,
+) -> Result<Vec<Checked>> {
+    let limits = &store.options.limits;
     let what = match queries.len() {
         0 => Some("no queries"),
         count if count > limits.queries => Some("too many queries"),
@@ -106,9 +112,11 @@ fn check(queries: Vec<Query>, view: &View, store: &Store, cancel: &Cancel) -> Re
             "the queries ask for {hits} hits together; expected at most {most}"
         )));
     }
+    let others = store.others(&reads.state);
+    let mut scope = store.scope(view, &others);
     let checked = (0..).zip(queries).map(|(number, query)| {
         cancel.check_at(number)?;
-        let checked = query.checked(view.shape(), limits, analyzers);
+        let checked = query.checked(&mut scope);
         checked.map_err(|error| error.context(format_args!("query {number}")))
     });
     checked.collect()

@@ -228,7 +228,8 @@ impl ReadView {
     /// The hits of a query, within a job.
     pub(super) fn answer(&self, query: Query, store: &Store, cancel: &Cancel) -> Result<Vec<Hit>> {
         let view = self.pin()?;
-        let query = query.checked(view.shape(), &store.options.limits, store.state.analyzers())?;
+        let others = store.others(&self.state);
+        let query = query.checked(&mut store.scope(&view, &others))?;
         let hits = query::search(&view, &query, cancel)?;
         query.each_vector(|vector| {
             let sketches = self.state.sketches();

@@ -211,7 +211,7 @@ mod tests {
         payload::Payload,
         point::Record,
         pool::Pools,
-        query::{Query, search},
+        query::{Query, Scope, search},
         schema::{Metric, Schema},
         texts::Analyzers,
         vfs::MemoryVfs,
@@ -256,9 +256,10 @@ mod tests {
     }
 
     fn ids(view: &View, query: Query) -> Vec<PointId> {
-        let query = query
-            .checked(view.shape(), &Limits::default(), &Arc::default())
-            .unwrap();
+        let (limits, analyzers) = (Limits::default(), Arc::default());
+        let others = |_: &str| Ok(None);
+        let mut scope = Scope::new(view, &limits, &analyzers, &others);
+        let query = query.checked(&mut scope).unwrap();
         let hits = search(view, &query, &Cancel::default()).unwrap();
         hits.into_iter().map(|hit| hit.id).collect()
     }

@@ -6,7 +6,7 @@
 
 use super::{
     index::Wish,
-    state::{Damage, State},
+    state::{CollectionState, Damage, State},
     verify::{self, Verification},
     write::{Applied, Request, Write},
 };
@@ -17,8 +17,10 @@ use crate::{
     op::{Inline, Op, overloaded},
     options::{Durability, Limits, Options},
     pool::{Entrances, PoolStats},
+    query::{Others, Scope},
     reply,
     vfs::Vfs,
+    view::View,
 };
 use async_channel::TrySendError;
 use std::sync::{Arc, atomic::Ordering};
@@ -97,6 +99,24 @@ impl Store {
             store.state.check_open()?;
             read(&store, cancel)
         })
+    }
+
+    /// Where queries are asked of the points of `view`.
+    pub(super) fn scope<'a>(&'a self, view: &'a View, others: &'a Others<'a>) -> Scope<'a> {
+        let analyzers = self.state.analyzers();
+        Scope::new(view, &self.options.limits, analyzers, others)
+    }
+
+    /// The points of collections but this one, by name.
+    pub(super) fn others(
+        &self,
+        own: &CollectionState,
+    ) -> impl Fn(&str) -> Result<Option<Arc<View>>> {
+        |name| {
+            let found = self.state.find(name)?;
+            let is_other = found.id != own.id;
+            is_other.then(|| found.pin()).transpose()
+        }
     }
 
     /// An operation of several steps.

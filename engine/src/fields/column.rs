@@ -176,9 +176,21 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// How many values `is_past` does not hold of, as it does of all that follow.
+    pub(crate) fn before(&self, is_past: impl Fn(&SortKey<'_>) -> bool) -> u32 {
+        self.first(|value| is_past(&self.sort_key(value)))
+    }
+
     /// The rows that have a value, ascending.
     pub(crate) fn rows_with(&self, value: u32) -> &'a [u32] {
         self.postings_of(value..value.saturating_add(1))
+    }
+
+    /// The smallest value of a row, or the largest.
+    pub(crate) fn extreme(&self, row: u32, largest: bool) -> Option<u32> {
+        let values = self.of_row(row).iter().copied();
+        let values = values.filter(|value| *value < self.header.values);
+        if largest { values.max() } else { values.min() }
     }
 
     /// The values of a row, in no order, and one that is none if it has none.

@@ -16,5 +16,5 @@ mod path;
 pub(crate) use build::Builder;
 pub(crate) use column::{Column, Selection};
 pub(crate) use number::Key;
-pub(crate) use order::SortKey;
+pub(crate) use order::{SortKey, extreme};
 pub(crate) use path::some_value;

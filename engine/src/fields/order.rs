@@ -1,7 +1,7 @@
 //! The order of all values of a field, of whatever kinds they are.
 
-use super::number::Key;
-use serde_json::Value;
+use super::{number::Key, path::some_value};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// A value as it is ordered: booleans, false first, then numbers by what they are worth, then strings by
@@ -40,4 +40,24 @@ impl<'a> SortKey<'a> {
             Self::Text(text) => SortKey::Text(text.into_owned().into()),
         }
     }
+}
+
+/// The smallest of the values at `path`, or the largest.
+pub(crate) fn extreme<'a>(
+    payload: &'a Map<String, Value>,
+    path: &str,
+    largest: bool,
+) -> Option<(SortKey<'a>, &'a Value)> {
+    let mut found: Option<(SortKey<'a>, &'a Value)> = None;
+    some_value(payload, path, &mut |value| {
+        if let Some(key) = SortKey::of(value)
+            && found
+                .as_ref()
+                .is_none_or(|(best, _)| if largest { key > *best } else { key < *best })
+        {
+            found = Some((key, value));
+        }
+        false
+    });
+    found
 }

@@ -1,6 +1,10 @@
-//! The best rows of all parts, of what is found by going through lists: texts and sparse vectors.
+//! The best rows of all parts, of what is scored or ranked row by row.
 
-use super::{Filter, bound::Bound, found::Found};
+use super::{
+    Filter,
+    bound::Bound,
+    found::{Found, Within},
+};
 use crate::{
     cancel::Cancel, error::Result, id::PointId, postings::Collector, top_k::TopK, view::Part,
 };
@@ -8,38 +12,47 @@ use crate::{
 /// Where a filter lets so small a share of the rows pass, these are listed and scored.
 const LISTED: u64 = 64;
 
+/// What is kept of a row: by what it is ranked among equal scores, its id, part and row.
+type Kept<R> = (R, PointId, usize, u32);
+
 /// The best so far, of live rows that match a filter.
-pub(super) struct Best<'a> {
+pub(super) struct Best<'a, R = ()> {
     parts: &'a [Part],
     filter: Option<&'a Filter>,
-    /// Each with its part and row.
-    best: TopK<(PointId, usize, u32)>,
+    within: Option<&'a Within>,
+    best: TopK<Kept<R>>,
 }
 
 /// The best so far, of which one part is being searched.
-pub(super) struct OfPart<'a, 'b> {
-    best: &'b mut TopK<(PointId, usize, u32)>,
+pub(super) struct OfPart<'a, 'b, R = ()> {
+    best: &'b mut TopK<Kept<R>>,
     number: usize,
     part: &'a Part,
     filter: Option<Bound<'a>>,
 }
 
-impl<'a> Best<'a> {
-    pub(super) fn new(parts: &'a [Part], filter: Option<&'a Filter>, limit: usize) -> Self {
+impl<'a, R: Ord> Best<'a, R> {
+    pub(super) fn new(
+        parts: &'a [Part],
+        filter: Option<&'a Filter>,
+        within: Option<&'a Within>,
+        limit: usize,
+    ) -> Self {
         Self {
             parts,
-            filter,
+            filter: filter.filter(|_| within.is_none()),
+            within,
             best: TopK::new(limit),
         }
     }
 
-    /// What takes the best rows of a part; and if these are few, the rows that match the filter,
-    /// ascending, which are all that need be scored.
+    /// What takes the best rows of a part; and if these are few, the rows that may be hits, ascending,
+    /// which are all that need be scored.
     pub(super) fn part<'b>(
         &'b mut self,
         number: usize,
         cancel: &'a Cancel,
-    ) -> Result<(OfPart<'a, 'b>, Option<Vec<u32>>)> {
+    ) -> Result<(OfPart<'a, 'b, R>, Option<Vec<u32>>)> {
         let part = &self.parts[number];
         let filter = self.filter;
         let mut filter = filter
@@ -49,7 +62,9 @@ impl<'a> Best<'a> {
         let few = few.is_some_and(|few| few * LISTED < u64::from(part.rows()));
         let listed = filter.as_mut().filter(|_| few).map(Bound::rows);
         let mut listed = listed.transpose()?;
-        if let Some(rows) = &mut listed {
+        if let Some(within) = self.within {
+            listed = Some(within.rows(number).to_vec());
+        } else if let Some(rows) = &mut listed {
             rows.sort_unstable();
         }
         let collector = OfPart {
@@ -63,7 +78,34 @@ impl<'a> Best<'a> {
 
     /// The best first.
     pub(super) fn into_found(self) -> Vec<Found> {
-        self.best.into_sorted().map(Found::from).collect()
+        let found = |(score, (_, id, part, row))| Found::from((score, (id, part, row)));
+        self.best.into_sorted().map(found).collect()
+    }
+}
+
+impl<R: Ord> OfPart<'_, '_, R> {
+    /// Whether a row is live and matches.
+    pub(super) fn accepts(&mut self, row: u32) -> Result<bool> {
+        if !self.part.is_live(row)? {
+            return Ok(false);
+        }
+        let filter = self.filter.as_mut();
+        filter.map_or(Ok(true), |filter| filter.matches(row))
+    }
+
+    /// The id of a live row.
+    pub(super) fn id(&self, row: u32) -> Result<PointId> {
+        self.part.id(row)
+    }
+
+    /// The rank of the last that is kept, if all places are taken.
+    pub(super) fn last(&self) -> Option<&R> {
+        self.best.last().map(|(rank, ..)| rank)
+    }
+
+    /// Takes a row that counts by its rank alone, of which the smallest is the best.
+    pub(super) fn offer_ranked(&mut self, rank: R, id: PointId, row: u32) {
+        self.best.offer(0.0, (rank, id, self.number, row));
     }
 }
 
@@ -73,17 +115,13 @@ impl Collector for OfPart<'_, '_> {
     }
 
     fn accepts(&mut self, row: u32) -> Result<bool> {
-        if !self.part.is_live(row)? {
-            return Ok(false);
-        }
-        let filter = self.filter.as_mut();
-        filter.map_or(Ok(true), |filter| filter.matches(row))
+        OfPart::accepts(self, row)
     }
 
     fn offer(&mut self, row: u32, score: f32) -> Result<()> {
         if self.best.wants(score) {
             let id = self.part.id(row)?;
-            self.best.offer(score, (id, self.number, row));
+            self.best.offer(score, ((), id, self.number, row));
         }
         Ok(())
     }

@@ -4,8 +4,13 @@
 //! what runs ([`Checked`]) says everything in its place.
 
 use super::{
-    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, Shows, TextQuery,
+    Bm25, Effort, Example, Filter, Fusion, Mmr, Query, QueryKind, Recommend, RecommendStrategy,
+    Scope, Shows, TextQuery,
+    formula::Formula,
+    judge::{Judged, Rule, Sample, average},
     nearest::Nearest,
+    order::Ordered,
+    sample,
     sparse::Weights,
     text::{self, Searched},
     words::Words,
@@ -13,10 +18,10 @@ use super::{
 use crate::{
     analysis::Analyzer,
     error::{Error, Result},
+    id::PointId,
     options::Limits,
     schema::{Metric, Schema, Vector, quoted},
     shape::Shape,
-    texts::Analyzers,
     vector::{check_is_multi, check_multi, check_vector},
 };
 use std::{mem, sync::Arc};
@@ -47,6 +52,12 @@ pub(super) struct Shown {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub(super) ask: Ask,
+    /// If there are any, what is asked is asked of their hits alone.
+    pub(super) prefetches: Vec<Node>,
+    /// So many of the best are what is left out and chosen from.
+    pub(super) candidates: usize,
+    /// The points that are examples, and no hits.
+    pub(super) left_out: Vec<PointId>,
     pub(super) score_threshold: Option<f32>,
     pub(super) diversity: Option<Diversity>,
     pub(super) limit: usize,
@@ -60,8 +71,11 @@ pub(super) enum Ask {
     Nearest(Nearest),
     Text(Words),
     Sparse(Weights),
-    /// The prefetches, and so many of the best by all of them.
-    Fuse(Fusion, Vec<Node>, usize),
+    Judged(Judged),
+    Ordered(Ordered),
+    Sample(sample::Sample),
+    Fuse(Fusion),
+    Formula(Formula),
 }
 
 /// An [`Mmr`] in the terms of a schema.
@@ -86,26 +100,22 @@ struct Above {
 }
 
 /// What holds for all queries of a tree.
-struct Terms<'a> {
-    shape: &'a Shape,
-    limits: &'a Limits,
-    analyzers: &'a Arc<Analyzers>,
+struct Terms<'a, 'b> {
+    scope: &'a mut Scope<'b>,
+    shape: &'b Shape,
+    limits: &'b Limits,
     /// How many prefetches there may be yet.
     prefetches: usize,
 }
 
 impl Query {
-    /// The query in the terms of `shape`, if it may run.
-    pub(crate) fn checked(
-        mut self,
-        shape: &Shape,
-        limits: &Limits,
-        analyzers: &Arc<Analyzers>,
-    ) -> Result<Checked> {
+    /// The query in the terms of the points that it is asked of, if it may run.
+    pub(crate) fn checked(mut self, scope: &mut Scope<'_>) -> Result<Checked> {
+        let (shape, limits) = (scope.shape(), scope.limits);
         let mut terms = Terms {
+            scope,
             shape,
             limits,
-            analyzers,
             prefetches: limits.prefetches,
         };
         let above = Above {
@@ -133,19 +143,22 @@ impl Query {
 impl Checked {
     /// Visits the numbers of the vectors that are searched for the nearest.
     pub(crate) fn each_vector(&self, mut visit: impl FnMut(u32)) {
-        let (mut next, mut open) = (Some(&self.node), Vec::new());
-        while let Some(node) = next {
-            match &node.ask {
-                Ask::Nearest(nearest) => visit(nearest.vector),
-                Ask::Text(_) | Ask::Sparse(_) => {}
-                Ask::Fuse(_, prefetches, _) => open.extend(prefetches),
-            }
-            next = open.pop();
-        }
+        self.node.each(&mut |node| match &node.ask {
+            Ask::Nearest(nearest) if node.prefetches.is_empty() => visit(nearest.vector),
+            _ => {}
+        });
     }
 }
 
-impl Terms<'_> {
+impl Node {
+    /// Visits it and all below it. They are no deeper than queries may be.
+    pub(super) fn each<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
+        self.prefetches.iter().for_each(|node| node.each(visit));
+    }
+}
+
+impl<'b> Terms<'_, 'b> {
     fn node(&mut self, query: &mut Query, above: Above) -> Result<Node> {
         let limits = self.limits;
         let limit = query.limit.unwrap_or(above.limit);
@@ -199,8 +212,14 @@ impl Terms<'_> {
             Some(mmr) => Some(self.diversity(mmr, query)?),
             None => None,
         };
+        let prefetches = mem::take(&mut query.prefetches);
+        let prefetches = self.prefetches(prefetches, &within)?;
+        let mut left_out = Vec::new();
         Ok(Node {
-            ask: self.ask(query, within, candidates)?,
+            ask: self.ask(query, within, candidates, prefetches.len(), &mut left_out)?,
+            prefetches,
+            candidates,
+            left_out,
             score_threshold: query.score_threshold,
             diversity,
             limit,
@@ -208,27 +227,45 @@ impl Terms<'_> {
         })
     }
 
-    /// What is asked, for so many hits.
-    fn ask(&mut self, query: &mut Query, within: Above, wanted: usize) -> Result<Ask> {
-        let prefetches = mem::take(&mut query.prefetches);
-        if !matches!(query.kind, QueryKind::Fuse(_)) && !prefetches.is_empty() {
-            return Err(Error::invalid(format!(
-                "a query that does not fuse has {} prefetches; expected none",
-                prefetches.len()
-            )));
-        }
+    /// What is asked, for so many hits, of a query with so many prefetches. Points that are examples are
+    /// to be left out: as many more are asked for.
+    fn ask(
+        &mut self,
+        query: &mut Query,
+        within: Above,
+        wanted: usize,
+        prefetches: usize,
+        left_out: &mut Vec<PointId>,
+    ) -> Result<Ask> {
         match &mut query.kind {
-            QueryKind::Nearest { vector, values } => {
+            QueryKind::Nearest { vector, example } => {
                 let (number, spec) = self.shape.vector_named(vector)?;
-                check_is_multi(vector, spec, false)?;
-                check_vector(vector, spec, values)?;
-                let values = mem::take(values);
-                self.nearest((number, spec), values, within, wanted)
+                let (values, point) = self.scope.dense(example, vector, spec)?;
+                left_out.extend(point);
+                self.nearest((number, spec), values, within, wanted, left_out.len())
+            }
+            QueryKind::Recommend { vector, examples } => {
+                self.recommend(vector, examples, within, wanted, left_out)
+            }
+            QueryKind::Discover {
+                vector,
+                target,
+                pairs,
+            } => {
+                let (number, spec) = self.dense_named(vector, 2 * pairs.len() + 1)?;
+                let target = self.sample(target, (vector, spec), left_out)?;
+                let rule = Rule::Discover(target, self.pairs(pairs, (vector, spec), left_out)?);
+                Ok(judged((number, spec), rule, within, wanted, left_out))
+            }
+            QueryKind::Context { vector, pairs } => {
+                let (number, spec) = self.dense_named(vector, 2 * pairs.len())?;
+                let rule = Rule::Context(self.pairs(pairs, (vector, spec), left_out)?);
+                Ok(judged((number, spec), rule, within, wanted, left_out))
             }
             QueryKind::NearestMulti { vector, values } => {
                 let (number, spec) = self.shape.vector_named(vector)?;
                 let values = check_multi(vector, spec, values)?;
-                self.nearest((number, spec), values, within, wanted)
+                self.nearest((number, spec), values, within, wanted, 0)
             }
             QueryKind::Text { texts, query } => {
                 let bm25 = within.bm25.unwrap_or_default();
@@ -238,11 +275,13 @@ impl Terms<'_> {
                     bm25,
                     filter: within.filter,
                     limit: wanted,
-                    analyzers: Arc::clone(self.analyzers),
+                    analyzers: Arc::clone(self.scope.analyzers),
                 }))
             }
-            QueryKind::Sparse { vector, values } => {
+            QueryKind::Sparse { vector, example } => {
                 let (number, sparse) = self.shape.sparse_named(vector)?;
+                let (values, point) = self.scope.sparse(example, vector)?;
+                left_out.extend(point);
                 let (found, most) = (values.len(), self.limits.sparse_entries);
                 if found > most {
                     return Err(Error::invalid(format!(
@@ -252,15 +291,30 @@ impl Terms<'_> {
                 Ok(Ask::Sparse(Weights {
                     number,
                     idf: sparse.idf,
-                    values: mem::take(values),
+                    values,
                     filter: within.filter,
-                    limit: wanted,
+                    limit: wanted + left_out.len(),
                 }))
             }
+            QueryKind::OrderBy(order) => {
+                let ordered = order.checked(within.filter, wanted)?;
+                Ok(Ask::Ordered(ordered))
+            }
+            QueryKind::Random { seed } => Ok(Ask::Sample(sample::Sample {
+                seed: *seed,
+                vector: None,
+                filter: within.filter,
+                limit: wanted,
+            })),
+            QueryKind::Formula(expr) => Ok(Ask::Formula(expr.checked(prefetches, self.limits)?)),
             QueryKind::Fuse(fusion) => {
-                let nodes = self.prefetches(prefetches, &within)?;
-                fusion.check(nodes.len())?;
-                Ok(Ask::Fuse(fusion.clone(), nodes, wanted))
+                if prefetches == 0 {
+                    return Err(Error::invalid(
+                        "a query that fuses has no prefetches; expected at least one",
+                    ));
+                }
+                fusion.check(prefetches)?;
+                Ok(Ask::Fuse(fusion.clone()))
             }
         }
     }
@@ -285,7 +339,7 @@ impl Terms<'_> {
             Ok(Shown {
                 name: name.clone(),
                 number,
-                analyzer: self.analyzers.get(text)?,
+                analyzer: self.scope.analyzers.get(text)?,
                 characters: *characters,
             })
         });
@@ -295,7 +349,7 @@ impl Terms<'_> {
     /// A text query in the terms of the schema's texts.
     fn lowered(&self, default: &[(String, f32)], query: &TextQuery) -> Result<Option<text::Node>> {
         let texts = self.shape.texts();
-        let analyzers = texts.map(|(_, _, text)| self.analyzers.get(text));
+        let analyzers = texts.map(|(_, _, text)| self.scope.analyzers.get(text));
         let analyzers = analyzers.collect::<Result<Vec<_>>>()?;
         let texts = self.shape.texts().zip(&analyzers);
         let texts = texts.map(|((name, number, text), analyzer)| Searched {
@@ -313,8 +367,10 @@ impl Terms<'_> {
         (vector, spec): (u32, &Vector),
         values: Vec<f32>,
         within: Above,
-        limit: usize,
+        wanted: usize,
+        left_out: usize,
     ) -> Result<Ask> {
+        let limit = wanted + left_out;
         let sampled = |times| sampled(times, limit, self.limits);
         Ok(Ask::Nearest(Nearest {
             vector,
@@ -328,11 +384,83 @@ impl Terms<'_> {
         }))
     }
 
+    fn recommend(
+        &mut self,
+        vector: &str,
+        examples: &Recommend,
+        within: Above,
+        wanted: usize,
+        left_out: &mut Vec<PointId>,
+    ) -> Result<Ask> {
+        let Recommend {
+            strategy,
+            positive,
+            negative,
+        } = examples;
+        let (number, spec) = self.dense_named(vector, positive.len() + negative.len())?;
+        let named = (vector, spec);
+        let mut samples = |examples: &[Example]| -> Result<Vec<Sample>> {
+            let sample = |example| self.sample(example, named, left_out);
+            examples.iter().map(sample).collect()
+        };
+        let (positive, negative) = (samples(positive)?, samples(negative)?);
+        let rule = match strategy {
+            RecommendStrategy::BestScore => Rule::Best(positive, negative),
+            RecommendStrategy::SumScores => Rule::Sum(positive, negative),
+            RecommendStrategy::Average => {
+                let values = average(&positive, &negative).ok_or_else(|| {
+                    Error::invalid(
+                        "a recommendation by the average has no positive example; expected at least one",
+                    )
+                })?;
+                check_vector(vector, spec, &values)
+                    .map_err(|error| error.context("the average of the examples"))?;
+                return self.nearest((number, spec), values, within, wanted, left_out.len());
+            }
+        };
+        Ok(judged((number, spec), rule, within, wanted, left_out))
+    }
+
+    /// A vector of the schema that is no list, for so many examples.
+    fn dense_named(&self, name: &str, examples: usize) -> Result<(u32, &'b Vector)> {
+        let most = self.limits.examples;
+        if !(1..=most).contains(&examples) {
+            return Err(Error::invalid(format!(
+                "a query has {examples} examples; expected 1 to {most}"
+            )));
+        }
+        let (number, spec) = self.shape.vector_named(name)?;
+        check_is_multi(name, spec, false)?;
+        Ok((number, spec))
+    }
+
+    fn sample(
+        &mut self,
+        example: &Example,
+        (name, spec): (&str, &Vector),
+        left_out: &mut Vec<PointId>,
+    ) -> Result<Sample> {
+        let (values, point) = self.scope.dense(example, name, spec)?;
+        left_out.extend(point.filter(|point| !left_out.contains(point)));
+        Ok(Sample::new(values, spec.metric))
+    }
+
+    fn pairs(
+        &mut self,
+        pairs: &[(Example, Example)],
+        named: (&str, &Vector),
+        left_out: &mut Vec<PointId>,
+    ) -> Result<Vec<(Sample, Sample)>> {
+        let both = |(positive, negative): &(Example, Example)| {
+            let positive = self.sample(positive, named, left_out)?;
+            Ok((positive, self.sample(negative, named, left_out)?))
+        };
+        pairs.iter().map(both).collect()
+    }
+
     fn prefetches(&mut self, queries: Vec<Query>, within: &Above) -> Result<Vec<Node>> {
         if queries.is_empty() {
-            return Err(Error::invalid(
-                "a query that fuses has no prefetches; expected at least one",
-            ));
+            return Ok(Vec::new());
         }
         if within.depth == Query::MAX_DEPTH {
             return Err(Error::invalid(format!(
@@ -381,14 +509,33 @@ impl Terms<'_> {
     }
 }
 
+fn judged(
+    (vector, spec): (u32, &Vector),
+    rule: Rule,
+    within: Above,
+    wanted: usize,
+    left_out: &[PointId],
+) -> Ask {
+    Ask::Judged(Judged {
+        vector,
+        metric: spec.metric,
+        rule,
+        filter: within.filter,
+        limit: wanted + left_out.len(),
+    })
+}
+
 /// The vector that a query is about.
 fn own_vector(query: &Query) -> Option<&str> {
     let mut open = vec![query];
     while let Some(query) = open.pop() {
-        if let QueryKind::Nearest { vector, .. } = &query.kind {
-            return Some(vector);
+        match &query.kind {
+            QueryKind::Nearest { vector, .. }
+            | QueryKind::Recommend { vector, .. }
+            | QueryKind::Discover { vector, .. }
+            | QueryKind::Context { vector, .. } => return Some(vector),
+            _ => open.extend(query.prefetches.iter().rev()),
         }
-        open.extend(query.prefetches.iter().rev());
     }
     None
 }

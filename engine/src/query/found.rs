@@ -33,3 +33,27 @@ impl From<(f32, (PointId, usize, u32))> for Found {
         }
     }
 }
+
+/// The rows that prefetches have found: all that a query with prefetches looks at. They are live, and
+/// match its filter, since that holds for prefetches too.
+pub(super) struct Within(Vec<Vec<u32>>);
+
+impl Within {
+    /// The rows of these lists, of so many parts.
+    pub(super) fn of(lists: &[Vec<Found>], parts: usize) -> Self {
+        let mut rows = vec![Vec::new(); parts];
+        for found in lists.iter().flatten() {
+            rows[found.part].push(found.row);
+        }
+        for rows in &mut rows {
+            rows.sort_unstable();
+            rows.dedup();
+        }
+        Self(rows)
+    }
+
+    /// Those of a part, ascending.
+    pub(super) fn rows(&self, part: usize) -> &[u32] {
+        self.0.get(part).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,7 +1,7 @@
 //! What of their texts hits show: the parts in which the words of the query are.
 
 use super::{
-    check::{Ask, Checked, Node, Shown},
+    check::{Ask, Checked, Shown},
     text::{Snippet, Wanted, snippet},
 };
 use crate::{analysis::Analyzer, error::Result, payload::Payload, texts::each_text};
@@ -13,15 +13,11 @@ impl<'a> Highlighter<'a> {
     /// For all that any part of a query looks for in texts.
     pub(super) fn new(query: &'a Checked) -> Self {
         let mut nodes = Vec::new();
-        let mut open = vec![&query.node];
-        while let Some(node) = open.pop() {
-            let Node { ask, .. } = node;
-            match ask {
-                Ask::Nearest(_) | Ask::Sparse(_) => {}
-                Ask::Text(words) => nodes.extend(&words.node),
-                Ask::Fuse(_, prefetches, _) => open.extend(prefetches),
+        query.node.each(&mut |node| {
+            if let Ask::Text(words) = &node.ask {
+                nodes.extend(&words.node);
             }
-        }
+        });
         let each = query.shown.iter().map(|shown| {
             let wanted = Wanted::of(&nodes, shown.number);
             (shown, wanted, shown.analyzer.clone())

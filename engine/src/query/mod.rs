@@ -17,12 +17,20 @@ mod lists;
 mod nearest;
 mod text;
 mod best;
+mod judge;
+mod order;
+mod sample;
+mod formula;
 mod words;
 mod sparse;
 mod fusion;
 mod mmr;
+mod example;
+mod recommend;
 mod check;
 mod highlights;
+mod hit;
+mod kind;
 mod search;
 
 pub use crate::text::Bm25;
@@ -30,14 +38,21 @@ pub use crate::text::Bm25;
 pub(crate) use bound::Bound;
 pub(crate) use check::Checked;
 pub use cursor::Cursor;
+pub use example::{Example, ExamplePoint};
+pub(crate) use example::{Others, Scope};
 pub(crate) use facet::facet;
 pub use facet::{Facet, FacetHit};
 pub use filter::{FieldPath, Filter, field};
+pub use formula::{Decay, DecayShape, Expr, Function};
 pub use fusion::Fusion;
 pub use get::Get;
+pub use hit::{Hit, PrefetchScore};
+pub use kind::QueryKind;
 pub use mmr::Mmr;
+pub use order::OrderBy;
 pub use projection::Projection;
 pub(crate) use projection::Shows;
+pub use recommend::{Recommend, RecommendStrategy};
 pub use scan::CountEstimate;
 pub(crate) use scan::{count, estimate, get, ids};
 pub(crate) use scroll::Walk;
@@ -45,7 +60,6 @@ pub use scroll::{Scroll, ScrollOrder, ScrollPage};
 pub(crate) use search::search;
 pub use text::{Distance, Least, Snippet, TextParseError, TextQuery};
 
-use crate::{id::PointId, payload::Payload, sparse_vector::SparseVector};
 use std::mem;
 
 /// What to search for: a [kind](QueryKind) of question, and what holds for all kinds.
@@ -67,14 +81,26 @@ use std::mem;
 /// ```
 ///
 /// # Prefetches
-/// A query that fuses has prefetches, queries of their own, whose hits it makes one list of: see
-/// [`Fusion`]. They may fuse in turn, [so deep](Self::MAX_DEPTH). All of them see one moment. What
-/// holds for them:
+/// A query may have prefetches, queries of their own, which may have some in turn,
+/// [so deep](Self::MAX_DEPTH). All of them see one moment. A query that [fuses](Self::fuse) makes one
+/// list of their hits. Any other finds nothing but their hits, which it scores anew, every one of them: a quick
+/// query chooses what a better one orders.
+///
+/// ```
+/// use amphora::Query;
+///
+/// let best = Query::nearest("large", [0.1, 0.2, 0.3, 0.4])
+///     .prefetch(Query::nearest("small", [0.1, 0.2]).limit(1_000))
+///     .limit(10);
+/// # let _ = best;
+/// ```
+///
+/// What holds for prefetches:
 ///
 /// - **filter**: that of a query above is asked for in addition to their own.
 /// - **effort, oversampling, bm25**: those of the closest query above that has any, unless they have their own.
-/// - **limit**: how many of their hits are fused. Without one, ten times the limit of the closest query
-///   above that has one (100 if none has), or as many as the query that fuses them looks for, if
+/// - **limit**: how many of their hits are fused, or scored anew. Without one, ten times the limit of the closest query
+///   above that has one (100 if none has), or as many as the query that has them looks for, if
 ///   that is more.
 /// - **offset, score threshold, mmr**: their own alone.
 /// - **payload, vectors, scores, highlights**: read for the final hits alone, if the outermost query says so.
@@ -82,7 +108,7 @@ use std::mem;
 pub struct Query {
     /// What is asked.
     pub kind: QueryKind,
-    /// Of which queries the hits are fused, if it fuses.
+    /// The queries whose hits are fused, or scored anew; if there are none, all points are searched.
     pub prefetches: Vec<Query>,
     /// Which points may be hits; all without one.
     pub filter: Option<Filter>,
@@ -110,43 +136,6 @@ pub struct Query {
     pub highlights: Vec<(String, usize)>,
     /// Whether hits say what they are in each prefetch: no unless changed.
     pub with_scores: bool,
-}
-
-/// What a [`Query`] asks; made by its functions.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum QueryKind {
-    /// See [`Query::nearest`].
-    Nearest {
-        /// The vector of the schema that is compared.
-        vector: String,
-        /// What it is compared with.
-        values: Vec<f32>,
-    },
-    /// See [`Query::nearest_multi`].
-    NearestMulti {
-        /// The list of vectors of the schema that is compared.
-        vector: String,
-        /// What it is compared with.
-        values: Vec<Vec<f32>>,
-    },
-    /// See [`Query::text`] and [`Query::texts`].
-    Text {
-        /// The texts of the schema where a word is looked for that names none, each with what its
-        /// matches are multiplied with; all texts if there are none.
-        texts: Vec<(String, f32)>,
-        /// What is looked for.
-        query: TextQuery,
-    },
-    /// See [`Query::sparse`].
-    Sparse {
-        /// The sparse vector of the schema that is compared.
-        vector: String,
-        /// What it is compared with.
-        values: SparseVector,
-    },
-    /// See [`Query::fuse`].
-    Fuse(Fusion),
 }
 
 /// Level by level, since a query may be nested deeper than the stack allows that drops it, whether
@@ -182,39 +171,6 @@ impl Default for Effort {
     }
 }
 
-/// A point that was found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
-    /// Its id.
-    pub id: PointId,
-    /// How well it matches: larger is better under every metric and every fusion. See
-    /// [`Metric`](crate::Metric) and [`Fusion`] for what the number is.
-    pub score: f32,
-    /// Its payload; empty if the query did not ask for it.
-    pub payload: Payload,
-    /// Its vectors; none if the query did not ask for them.
-    pub vectors: Vec<(String, Vec<f32>)>,
-    /// Its lists of vectors; none if the query did not ask for its vectors.
-    pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
-    /// Its sparse vectors; none if the query did not ask for its vectors.
-    pub sparse_vectors: Vec<(String, SparseVector)>,
-    /// Of the texts that the query asked to [highlight](Query::highlight), and that the payload has.
-    pub snippets: Vec<(String, Snippet)>,
-    /// What it is in each prefetch, `None` where it is not among its hits; empty if the query did
-    /// not [ask for it](Query::with_scores). The prefetches stand in the order in which they are
-    /// written, each before those below it.
-    pub scores: Vec<Option<PrefetchScore>>,
-}
-
-/// What a [`Hit`] is in a prefetch.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PrefetchScore {
-    /// Its rank among the hits of the prefetch, 1 for the first.
-    pub rank: usize,
-    /// Its score in the prefetch.
-    pub score: f32,
-}
-
 impl Query {
     /// How deep queries may be nested, the outermost being 1.
     pub const MAX_DEPTH: usize = 16;
@@ -223,175 +179,23 @@ impl Query {
     /// How many hits there are without a [limit](Self::limit).
     pub const DEFAULT_LIMIT: usize = 10;
 
-    /// The points whose vector `vector` is nearest to `values` under the schema's metric. Among
-    /// equal scores the smaller id comes first.
-    pub fn nearest(vector: impl Into<String>, values: impl Into<Vec<f32>>) -> Self {
-        Self::of(QueryKind::Nearest {
-            vector: vector.into(),
-            values: values.into(),
-        })
-    }
-
-    /// The points whose lists of vectors `vector` are nearest to a list of vectors: the score is the
-    /// sum over these of the best score among the point's. See
-    /// [`Vector::multi`](crate::Vector::multi). An index is asked for the vectors near to each of
-    /// these; the points that seem to be the nearest by what it says, 64 times the limit unless
-    /// [`oversampling`](Self::oversampling) is given, are compared by all of their vectors.
-    pub fn nearest_multi<V: Into<Vec<f32>>>(
-        vector: impl Into<String>,
-        vectors: impl IntoIterator<Item = V>,
-    ) -> Self {
-        Self::of(QueryKind::NearestMulti {
-            vector: vector.into(),
-            values: vectors.into_iter().map(Into::into).collect(),
-        })
-    }
-
-    /// The points whose text `name` matches best: by BM25, which weighs a word the more the fewer points
-    /// have it, and the more often and in the shorter a text it stands. Any of the words do unless the
-    /// [`TextQuery`] says otherwise. Among equal scores the smaller id comes first.
-    ///
-    /// The score is that of Lucene: the sum, over the words of the query that a text has, of
-    /// `ln(1 + (N - n + 0.5) / (n + 0.5)) * tf / (tf + k1 * (1 - b + b * len / average))`, where `n` of the `N`
-    /// points with such a text have the word, and the text has it `tf` times among `len` words (counted to
-    /// within 11 % from 40 on). It does not depend on how points are split into segments; points that were
-    /// replaced or deleted count for `n`, `N` and `average` until their segments are merged. Every match is
-    /// found: the effort changes nothing.
-    ///
-    /// ```
-    /// # use amphora::{Database, Point, Query, Schema, Text, TextQuery, vfs::MemoryVfs};
-    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
-    /// use serde_json::json;
-    ///
-    /// let schema = Schema::new().text("body", Text::english());
-    /// let docs = db.create_collection("docs", schema).wait()?;
-    /// docs.upsert([
-    ///     Point::new(1).payload(json!({ "body": "Simplify, simplify." })),
-    ///     Point::new(2).payload(json!({ "body": "A simple and sincere life" })),
-    ///     Point::new(3).payload(json!({ "body": "The pond in winter" })),
-    /// ]).wait()?;
-    ///
-    /// let hits = docs.search(Query::text("body", "simplified life")).wait()?;
-    /// assert_eq!(hits.iter().map(|hit| hit.id.clone()).collect::<Vec<_>>(), [1.into(), 2.into()]);
-    /// let query = TextQuery::parse("+simpl* -\"sincere life\"").unwrap();
-    /// assert_eq!(docs.search(Query::text("body", query)).wait()?.len(), 1);
-    /// # Ok::<_, amphora::Error>(())
-    /// ```
-    pub fn text(name: impl Into<String>, query: impl Into<TextQuery>) -> Self {
-        Self::texts([(name, 1.0)], query)
-    }
-
-    /// As [`text`](Self::text) in several texts of the schema, each with what its matches are multiplied
-    /// with, or in all of them if none is named. Where these are taken apart alike, a word may stand in any
-    /// of them.
-    pub fn texts<N: Into<String>>(
-        texts: impl IntoIterator<Item = (N, f32)>,
-        query: impl Into<TextQuery>,
-    ) -> Self {
-        let texts = texts.into_iter().map(|(name, boost)| (name.into(), boost));
-        Self::of(QueryKind::Text {
-            texts: texts.collect(),
-            query: query.into(),
-        })
-    }
-
-    /// The points whose sparse vector `vector` has the largest dot product with `values`: those that have a
-    /// dimension of it, be the product negative. Among equal scores the smaller id comes first.
-    ///
-    /// The score is the exact sum of products, rounded once to the nearest number of 32 bits, so that it is the same
-    /// to the last bit wherever a point lies. Weights of the query are not rounded, but each is multiplied with the
-    /// inverse document frequency of its dimension if the schema [says so](crate::Sparse::idf), and that is. The best are found for
-    /// certain: the effort changes nothing.
-    ///
-    /// ```
-    /// # use amphora::{Database, Point, Query, Schema, Sparse, SparseVector, vfs::MemoryVfs};
-    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
-    /// let schema = Schema::new().sparse("words", Sparse::new());
-    /// let docs = db.create_collection("docs", schema).wait()?;
-    /// docs.upsert([
-    ///     Point::new(1).sparse("words", SparseVector::new([(7, 0.5), (12, 1.0)])?),
-    ///     Point::new(2).sparse("words", SparseVector::new([(7, 2.0)])?),
-    ///     Point::new(3).sparse("words", SparseVector::new([(99, 9.0)])?),
-    /// ]).wait()?;
-    ///
-    /// let query = Query::sparse("words", SparseVector::new([(7, 1.0), (12, 2.0)])?);
-    /// let hits = docs.search(query).wait()?;
-    /// assert_eq!(hits.iter().map(|hit| hit.score).collect::<Vec<_>>(), [2.5, 2.0]);
-    /// assert_eq!(hits[0].id, 1.into());
-    /// # Ok::<_, amphora::Error>(())
-    /// ```
-    pub fn sparse(vector: impl Into<String>, values: SparseVector) -> Self {
-        Self::of(QueryKind::Sparse {
-            vector: vector.into(),
-            values,
-        })
-    }
-
-    /// The points that are best by the hits of several queries, its [prefetches](Self::prefetch).
-    /// Among equal scores the smaller id comes first.
-    ///
-    /// ```
-    /// # use amphora::{Database, Metric, Point, Schema, Vector, vfs::MemoryVfs};
-    /// use amphora::{Fusion, Query};
-    ///
-    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
-    /// # let vector = || Vector::new(2, Metric::Cosine);
-    /// # let schema = Schema::new().vector("title", vector()).vector("text", vector());
-    /// # let docs = db.create_collection("docs", schema).wait()?;
-    /// docs.upsert([
-    ///     Point::new(1).vector("title", [1.0, 0.0]).vector("text", [0.0, 1.0]),
-    ///     Point::new(2).vector("title", [0.9, 0.1]).vector("text", [0.9, 0.1]),
-    ///     Point::new(3).vector("title", [0.0, 1.0]).vector("text", [1.0, 0.0]),
-    /// ]).wait()?;
-    /// let query = Query::fuse(Fusion::rrf())
-    ///     .prefetch(Query::nearest("title", [1.0, 0.0]).limit(2))
-    ///     .prefetch(Query::nearest("text", [1.0, 0.0]).limit(2))
-    ///     .limit(1);
-    /// let hits = docs.search(query).wait()?;
-    /// // It is the second in both: 1 / (60 + 2) twice.
-    /// assert_eq!((hits[0].id.clone(), hits[0].score), (2.into(), 2.0 / 62.0));
-    /// # Ok::<_, amphora::Error>(())
-    /// ```
-    pub fn fuse(fusion: Fusion) -> Self {
-        Self::of(QueryKind::Fuse(fusion))
-    }
-
-    fn of(kind: QueryKind) -> Self {
-        Self {
-            kind,
-            prefetches: Vec::new(),
-            filter: None,
-            limit: None,
-            offset: 0,
-            score_threshold: None,
-            effort: None,
-            oversampling: None,
-            bm25: None,
-            mmr: None,
-            with_payload: Projection::All,
-            with_vectors: Projection::None,
-            highlights: Vec::new(),
-            with_scores: false,
-        }
-    }
-
-    /// Fuses the hits of `query` with those of the prefetches before it. A query that does not
-    /// [fuse](Self::fuse) and has prefetches is refused.
+    /// Has `query` find what this one makes its hits of, together with the prefetches before it: see
+    /// [prefetches](Self#prefetches).
     #[must_use]
     pub fn prefetch(mut self, query: Query) -> Self {
         self.prefetches.push(query);
         self
     }
 
-    /// Only points that match `filter`; in place of a filter set before. That of a query that fuses
-    /// holds for every prefetch below it, in addition to theirs.
+    /// Only points that match `filter`; in place of a filter set before. It holds for every prefetch
+    /// below, in addition to theirs.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
         self
     }
 
-    /// At most so many hits. Of a prefetch: so many of its hits are fused.
+    /// At most so many hits. Of a prefetch: so many of its hits are fused, or scored anew.
     #[must_use]
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);

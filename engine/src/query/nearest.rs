@@ -7,7 +7,7 @@
 use super::{
     Effort, Filter,
     bound::Bound,
-    found::Found,
+    found::{Found, Within},
     lists::{self, nearest_lists},
     plan::{Facts, Plan, patience, plan, plan_lists},
 };
@@ -56,7 +56,12 @@ const ENOUGH: usize = 1 << 14;
 const USUAL_RECALL: f32 = 0.98;
 
 /// What is nearest, the best first.
-pub(super) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<Vec<Found>> {
+pub(super) fn nearest(
+    view: &View,
+    query: &Nearest,
+    within: Option<&Within>,
+    cancel: &Cancel,
+) -> Result<Vec<Found>> {
     let parts = view.parts()?;
     let mut search = Search {
         query,
@@ -70,7 +75,10 @@ pub(super) fn nearest(view: &View, query: &Nearest, cancel: &Cancel) -> Result<V
         cancel,
     };
     for (number, part) in parts.iter().enumerate() {
-        search.part(number, part)?;
+        match within {
+            Some(within) => search.compare(number, part, within.rows(number))?,
+            None => search.part(number, part)?,
+        }
     }
     Ok(search.best.into_sorted().map(Found::from).collect())
 }

@@ -6,13 +6,16 @@
 use super::{
     Hit, PrefetchScore,
     check::{Ask, Checked, Diversity, Node},
-    found::Found,
+    formula,
+    found::{Found, Within},
     fusion::fuse,
     highlights::Highlighter,
+    judge,
     mmr::Candidates,
     nearest::nearest,
+    order,
     projection::Vectors,
-    sparse, words,
+    sample, sparse, words,
 };
 use crate::{
     cancel::Cancel,
@@ -58,6 +61,10 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
             multi_vectors,
             sparse_vectors,
             snippets,
+            order_value: match &query.node.ask {
+                Ask::Ordered(ordered) => ordered.value(&payloads[found.part].get(found.row)?)?,
+                _ => None,
+            },
             scores: scores
                 .get_mut(place)
                 .map(std::mem::take)
@@ -79,19 +86,38 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn node(&mut self, node: &Node) -> Result<Vec<Found>> {
+        let counts = |number| match &node.ask {
+            Ask::Fuse(fusion) => fusion.weight(number) > 0.0,
+            _ => true,
+        };
+        let prefetches = node.prefetches.iter().enumerate();
+        let lists = prefetches.map(|(number, prefetch)| self.prefetch(prefetch, counts(number)));
+        let lists: Vec<Vec<Found>> = lists.collect::<Result<_>>()?;
+        let (view, cancel) = (self.view, self.cancel);
         let mut found = match &node.ask {
-            Ask::Nearest(query) => nearest(self.view, query, self.cancel)?,
-            Ask::Text(words) => words::best(self.view, words, self.cancel)?,
-            Ask::Sparse(query) => sparse::best(self.view, query, self.cancel)?,
-            Ask::Fuse(fusion, prefetches, wanted) => {
-                let lists = prefetches.iter().enumerate().map(|(number, prefetch)| {
-                    let is_asked = fusion.weight(number) > 0.0;
-                    self.prefetch(prefetch, is_asked)
-                });
-                let lists = lists.collect::<Result<_>>()?;
-                fuse(fusion, lists, *wanted, self.cancel)?
+            Ask::Fuse(fusion) => fuse(fusion, lists, node.candidates, cancel)?,
+            Ask::Formula(formula) => formula::best(view, formula, &lists, node.candidates, cancel)?,
+            ask => {
+                let within = match node.prefetches.is_empty() {
+                    true => None,
+                    false => Some(Within::of(&lists, view.parts()?.len())),
+                };
+                let within = within.as_ref();
+                match ask {
+                    Ask::Nearest(query) => nearest(view, query, within, cancel)?,
+                    Ask::Text(words) => words::best(view, words, within, cancel)?,
+                    Ask::Sparse(query) => sparse::best(view, query, within, cancel)?,
+                    Ask::Judged(judged) => judge::best(view, judged, within, cancel)?,
+                    Ask::Ordered(ordered) => order::ordered(view, ordered, within, cancel)?,
+                    Ask::Sample(sample) => sample::sample(view, sample, within, cancel)?,
+                    Ask::Fuse(_) | Ask::Formula(_) => Vec::new(),
+                }
             }
         };
+        if !node.left_out.is_empty() {
+            found.retain(|found| !node.left_out.contains(&found.id));
+            found.truncate(node.candidates);
+        }
         if let Some(least) = node.score_threshold {
             found.truncate(found.partition_point(|found| found.score >= least));
         }
@@ -138,10 +164,9 @@ impl Search<'_> {
 impl Node {
     /// How many lists it has as a prefetch, with those below it.
     fn lists(&self) -> usize {
-        match &self.ask {
-            Ask::Nearest(_) | Ask::Text(_) | Ask::Sparse(_) => 1,
-            Ask::Fuse(_, prefetches, _) => 1 + prefetches.iter().map(Self::lists).sum::<usize>(),
-        }
+        let mut lists = 0;
+        self.each(&mut |_| lists += 1);
+        lists
     }
 }
 

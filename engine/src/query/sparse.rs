@@ -4,7 +4,11 @@
 //! together, so that a score does not depend on how points are split into parts. It asks its [`Cancel`] at least
 //! every few hundred microseconds.
 
-use super::{Filter, best::Best, found::Found};
+use super::{
+    Filter,
+    best::Best,
+    found::{Found, Within},
+};
 use crate::{
     cancel::Cancel,
     error::Result,
@@ -25,14 +29,19 @@ pub(super) struct Weights {
 }
 
 /// What has the largest dot products, the best first.
-pub(super) fn best(view: &View, query: &Weights, cancel: &Cancel) -> Result<Vec<Found>> {
+pub(super) fn best(
+    view: &View,
+    query: &Weights,
+    within: Option<&Within>,
+    cancel: &Cancel,
+) -> Result<Vec<Found>> {
     let parts = view.parts()?;
     let indexes = parts.iter();
     let indexes = indexes.map(|part| part.sparse_index(query.number, cancel));
     let indexes = indexes.collect::<Result<Vec<Option<Box<dyn Index + '_>>>>>()?;
     let all: Vec<&dyn Index> = indexes.iter().flatten().map(|index| &**index).collect();
     let weighed = Weighed::new(&query.values, query.idf, &all, cancel)?;
-    let mut best = Best::new(parts, query.filter.as_ref(), query.limit);
+    let mut best = Best::new(parts, query.filter.as_ref(), within, query.limit);
     for (number, index) in indexes.iter().enumerate() {
         let Some(index) = index.as_deref() else {
             continue;

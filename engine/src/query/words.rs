@@ -3,7 +3,12 @@
 //! What a term is worth follows from all parts together, so that a score does not depend on how points
 //! are split into parts. It asks its [`Cancel`] at least every few hundred microseconds.
 
-use super::{Filter, best::Best, found::Found, text::Node};
+use super::{
+    Filter,
+    best::Best,
+    found::{Found, Within},
+    text::Node,
+};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
@@ -31,7 +36,12 @@ pub(super) struct Words {
 }
 
 /// What matches best, the best first.
-pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Found>> {
+pub(super) fn best(
+    view: &View,
+    words: &Words,
+    within: Option<&Within>,
+    cancel: &Cancel,
+) -> Result<Vec<Found>> {
     let (parts, analyzers) = (view.parts()?, &*words.analyzers);
     let Some(node) = &words.node else {
         return Ok(Vec::new());
@@ -52,7 +62,7 @@ pub(super) fn best(view: &View, words: &Words, cancel: &Cancel) -> Result<Vec<Fo
         .collect();
     let all: Vec<&text::Fields<'_>> = indexes.iter().map(|indexes| &indexes[..]).collect();
     let weighed = Weighed::new(&query, words.bm25, &all, cancel)?;
-    let mut best = Best::new(parts, words.filter.as_ref(), words.limit);
+    let mut best = Best::new(parts, words.filter.as_ref(), within, words.limit);
     for (number, fields) in all.into_iter().enumerate() {
         let (mut collector, listed) = best.part(number, cancel)?;
         match listed {

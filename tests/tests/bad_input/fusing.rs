@@ -42,9 +42,10 @@ fn fusions() {
             "has no prefetches; expected at least one"
         ),
         case!(
-            "prefetches of what does not fuse",
-            nearest().prefetch(nearest()),
-            "does not fuse has 1 prefetches"
+            "a wrong prefetch of what does not fuse",
+            nearest().prefetch(nearest().limit(0)),
+            "prefetch 0: ",
+            "limit of a query is 0"
         ),
         case!(
             "a wrong prefetch",

@@ -81,6 +81,8 @@ fn options() -> Options {
             payload_bytes: 64 << 10,
             hits: 100,
             queries: 20,
+            examples: 1_000,
+            formula_terms: 1_024,
             prefetches: 5,
             ef: 200,
             filter_conditions: 16,

@@ -7,7 +7,7 @@ use super::{
     words,
 };
 use amphora::{
-    Effort, ErrorKind, Field, Filter, Metric, Payload, Point, PointId, Projection, Query,
+    Effort, ErrorKind, Example, Field, Filter, Metric, Payload, Point, PointId, Projection, Query,
     QueryKind, Schema, Text, TextQuery, Vector,
 };
 use amphora_tests::{nearest, stored::stored};
@@ -337,7 +337,10 @@ impl Collection {
             QueryKind::NearestMulti { values, .. } => {
                 vector.multi && !values.is_empty() && !values.iter().any(is_wrong)
             }
-            QueryKind::Nearest { values, .. } => !vector.multi && !is_wrong(values),
+            QueryKind::Nearest {
+                example: Example::Vector(values),
+                ..
+            } => !vector.multi && !is_wrong(values),
             _ => false,
         };
         let limit = nearest::limit_of(query);
@@ -424,7 +427,7 @@ fn score(vector: &Vector, query: &Query, point: &Point) -> Option<(f64, f64)> {
         }
         QueryKind::Nearest {
             vector: name,
-            values,
+            example: Example::Vector(values),
         } => {
             let mut vectors = point.vectors.iter();
             let (_, own) = vectors.find(|(known, _)| known == name)?;

@@ -1,0 +1,297 @@
+//! Points in the order of a field.
+//!
+//! In a segment that has a column for the field, its values are gone through in their order, and no
+//! further than what is found already. Elsewhere payloads are read one by one. It asks its
+//! [`Cancel`] at every block of rows.
+
+use super::{
+    Filter,
+    best::{Best, OfPart},
+    found::{Found, Within},
+};
+use crate::{
+    cancel::Cancel,
+    error::{Error, Result},
+    fields::{Column, SortKey, extreme},
+    id::PointId,
+    payload::{Payload, dismantle},
+    schema::check_name,
+    view::{Part, View},
+};
+use serde_json::Value;
+use std::cmp::Ordering;
+
+/// The order of a field; asked for by [`Query::order_by`](super::Query::order_by).
+///
+/// Booleans come first, false before true, then numbers by what they are worth, then strings by their
+/// bytes; descending the other way round. A list counts by its smallest value, descending by its
+/// largest. Points without a value are left out. Among equal values the smaller id comes first, either
+/// way.
+///
+/// ```
+/// # use amphora::{Database, Field, Point, Query, Schema, vfs::MemoryVfs};
+/// # use serde_json::json;
+/// use amphora::OrderBy;
+///
+/// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+/// let docs = db.create_collection("docs", Schema::new().field("year", Field::Integer)).wait()?;
+/// docs.upsert([
+///     Point::new(1).payload(json!({ "year": 1854 })),
+///     Point::new(2).payload(json!({ "year": 1849 })),
+///     Point::new(3).payload(json!({ "year": 1862 })),
+/// ]).wait()?;
+/// let newest = Query::order_by(OrderBy::descending("year").start_from(1860)).limit(1);
+/// let hits = docs.search(newest).wait()?;
+/// assert_eq!((hits[0].id.clone(), hits[0].order_value.clone()), (1.into(), Some(json!(1854))));
+/// # Ok::<_, amphora::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderBy {
+    /// The field: a key of the payload, or keys joined by dots. One that is declared in the schema is
+    /// quick.
+    pub field: String,
+    /// Whether the largest value comes first.
+    pub descending: bool,
+    /// The value that the first point has, or the next one that there is: a boolean, a finite number or
+    /// a string.
+    pub start_from: Option<Value>,
+}
+
+impl OrderBy {
+    /// The smallest value first.
+    pub fn ascending(field: impl Into<String>) -> Self {
+        Self::by(field.into(), false)
+    }
+
+    /// The largest value first.
+    pub fn descending(field: impl Into<String>) -> Self {
+        Self::by(field.into(), true)
+    }
+
+    fn by(field: String, descending: bool) -> Self {
+        Self {
+            field,
+            descending,
+            start_from: None,
+        }
+    }
+
+    /// Leaves out what comes before this value.
+    #[must_use]
+    pub fn start_from(mut self, value: impl Into<Value>) -> Self {
+        let before = self.start_from.replace(value.into());
+        before.into_iter().for_each(dismantle);
+        self
+    }
+
+    /// The order from there on, if it may be asked for.
+    pub(super) fn checked(&self, filter: Option<Filter>, limit: usize) -> Result<Ordered> {
+        check_name("field", &self.field)?;
+        let from = self.start_from.as_ref().map(|value| {
+            let key = SortKey::of(value).map(SortKey::into_owned);
+            key.ok_or_else(|| {
+                Error::invalid(format!(
+                    "the order of field {:?} starts from what is no value; expected a boolean, a finite number or a string",
+                    self.field
+                ))
+            })
+        });
+        Ok(Ordered {
+            field: self.field.clone(),
+            descending: self.descending,
+            from: from.transpose()?,
+            after: None,
+            filter,
+            limit,
+        })
+    }
+}
+
+/// The value may be nested deeper than a stack allows.
+impl Drop for OrderBy {
+    fn drop(&mut self) {
+        self.start_from.take().into_iter().for_each(dismantle);
+    }
+}
+
+/// The first points in the order of a field.
+#[derive(Clone, Debug)]
+pub(crate) struct Ordered {
+    pub(crate) field: String,
+    pub(crate) descending: bool,
+    /// What the first point has, or what comes next.
+    pub(crate) from: Option<SortKey<'static>>,
+    /// The point that comes right before the first one, to go on from.
+    pub(crate) after: Option<(SortKey<'static>, PointId)>,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) limit: usize,
+}
+
+/// What a point is ordered by: the first in order is the smallest.
+#[derive(Debug, PartialEq, Eq)]
+struct Rank {
+    key: SortKey<'static>,
+    descending: bool,
+}
+
+impl Ordered {
+    /// The value that a point is ordered by.
+    pub(super) fn value(&self, payload: &Payload) -> Result<Option<Value>> {
+        let found = extreme(payload.checked()?, &self.field, self.descending);
+        Ok(found.map(|(_, value)| value.clone()))
+    }
+
+    /// How one value is ordered beside another.
+    fn compare(&self, a: &SortKey<'_>, b: &SortKey<'_>) -> Ordering {
+        compare(a, b, self.descending)
+    }
+
+    /// Whether a value comes before all that are wanted.
+    fn is_early(&self, key: &SortKey<'_>) -> bool {
+        let after = self.after.as_ref().map(|(key, _)| key);
+        let mut starts = self.from.iter().chain(after);
+        starts.any(|start| self.compare(key, start).is_lt())
+    }
+}
+
+fn compare(a: &SortKey<'_>, b: &SortKey<'_>, descending: bool) -> Ordering {
+    if descending { b.cmp(a) } else { a.cmp(b) }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.key, &other.key, self.descending)
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The first in order. All scores are zero.
+pub(crate) fn ordered(
+    view: &View,
+    ordered: &Ordered,
+    within: Option<&Within>,
+    cancel: &Cancel,
+) -> Result<Vec<Found>> {
+    let parts = view.parts()?;
+    let mut best = Best::new(parts, ordered.filter.as_ref(), within, ordered.limit);
+    for (number, part) in parts.iter().enumerate() {
+        let (rows, listed) = best.part(number, cancel)?;
+        let mut search = Search {
+            ordered,
+            rows,
+            cancel,
+        };
+        let column = match part {
+            Part::Memory(_) => None,
+            Part::Stored(stored) => stored.segment.segment.column(&ordered.field, cancel)?,
+        };
+        let column = column.filter(Column::has_all);
+        match (column, listed) {
+            (Some(column), None) => search.column(&column)?,
+            (Some(column), Some(rows)) => {
+                for (count, row) in (0..).zip(rows) {
+                    cancel.check_at(count)?;
+                    if let Some(value) = column.extreme(row, ordered.descending) {
+                        search.offer(row, &column.sort_key(value))?;
+                    }
+                }
+            }
+            (None, Some(rows)) => search.payloads(part, rows.into_iter())?,
+            (None, None) => search.payloads(part, 0..part.rows())?,
+        }
+    }
+    Ok(best.into_found())
+}
+
+/// The search of one part.
+struct Search<'a, 'b> {
+    ordered: &'a Ordered,
+    rows: OfPart<'a, 'b, Rank>,
+    cancel: &'a Cancel,
+}
+
+impl Search<'_, '_> {
+    /// By the order of the values, up to the first that comes too late.
+    fn column(&mut self, column: &Column<'_>) -> Result<()> {
+        let descending = self.ordered.descending;
+        let is_early = |key: &SortKey<'_>| self.ordered.is_early(key);
+        let mut values = match descending {
+            false => column.before(|key| !is_early(key))..column.values(),
+            true => 0..column.before(is_early),
+        };
+        let mut count = 0u32;
+        while let Some(value) = if descending {
+            values.next_back()
+        } else {
+            values.next()
+        } {
+            let key = column.sort_key(value);
+            if self.is_late(&key) {
+                break;
+            }
+            for row in column.rows_with(value) {
+                count = count.wrapping_add(1);
+                self.cancel.check_at(count)?;
+                // A row of several values is met at each of them.
+                if column.extreme(*row, descending) == Some(value) {
+                    self.offer(*row, &key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn payloads(&mut self, part: &Part, rows: impl Iterator<Item = u32>) -> Result<()> {
+        let mut payloads = part.payloads();
+        for (count, row) in (0..).zip(rows) {
+            self.cancel.check_at(count)?;
+            if !self.rows.accepts(row)? {
+                continue;
+            }
+            // It may have to be read and taken apart.
+            self.cancel.check()?;
+            let payload = payloads.get(row)?;
+            let found = extreme(
+                payload.checked()?,
+                &self.ordered.field,
+                self.ordered.descending,
+            );
+            if let Some((key, _)) = found {
+                self.offer(row, &key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a value comes after all that are kept.
+    fn is_late(&self, key: &SortKey<'_>) -> bool {
+        let last = self.rows.last();
+        last.is_some_and(|last| self.ordered.compare(key, &last.key).is_gt())
+    }
+
+    fn offer(&mut self, row: u32, key: &SortKey<'_>) -> Result<()> {
+        if self.ordered.is_early(key) || self.is_late(key) || !self.rows.accepts(row)? {
+            return Ok(());
+        }
+        let id = self.rows.id(row)?;
+        let is_seen = self.ordered.after.as_ref().is_some_and(|(last, last_id)| {
+            self.ordered
+                .compare(key, last)
+                .then_with(|| id.cmp(last_id))
+                .is_le()
+        });
+        if !is_seen {
+            let rank = Rank {
+                key: key.clone().into_owned(),
+                descending: self.ordered.descending,
+            };
+            self.rows.offer_ranked(rank, id, row);
+        }
+        Ok(())
+    }
+}

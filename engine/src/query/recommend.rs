@@ -1,0 +1,85 @@
+//! Questions by examples: what is like some and unlike others.
+
+use super::Example;
+
+/// Which points are like the positive examples and unlike the negative ones; asked by
+/// [`Query::recommend`](super::Query::recommend).
+///
+/// ```
+/// use amphora::{Example, Query, Recommend};
+///
+/// let liked = Recommend::best_score()
+///     .positive([Example::point(7), Example::point(9)])
+///     .negative([[0.1, 0.2, 0.3]]);
+/// let query = Query::recommend("embedding", liked).limit(10);
+/// # let _ = query;
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recommend {
+    /// How the examples make a score.
+    pub strategy: RecommendStrategy,
+    /// What hits shall be like.
+    pub positive: Vec<Example>,
+    /// What hits shall be unlike.
+    pub negative: Vec<Example>,
+}
+
+/// How examples make a score. `similarity` is the score of two vectors under the metric, larger for nearer ones,
+/// and `scaled(x) = (x / (1 + |x|) + 1) / 2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecommendStrategy {
+    /// The nearest to `positive + (positive - negative)`, the averages of the examples (without
+    /// negative ones to `positive`), for which an index is asked as for any vector. Under cosine each
+    /// example counts by its direction.
+    Average,
+    /// With the most similar of the positive examples and the most similar of the negative ones:
+    /// `scaled(positive)` if that is the more similar, and `-scaled(negative)` if not. Every point
+    /// is compared.
+    BestScore,
+    /// The sum of the similarities to the positive examples less that to the negative ones. Every
+    /// point is compared.
+    SumScores,
+}
+
+impl Recommend {
+    /// By [the average](RecommendStrategy::Average) of at least one positive example.
+    #[must_use]
+    pub fn average() -> Self {
+        Self::by(RecommendStrategy::Average)
+    }
+
+    /// By [the best score](RecommendStrategy::BestScore).
+    #[must_use]
+    pub fn best_score() -> Self {
+        Self::by(RecommendStrategy::BestScore)
+    }
+
+    /// By [the sum of scores](RecommendStrategy::SumScores).
+    #[must_use]
+    pub fn sum_scores() -> Self {
+        Self::by(RecommendStrategy::SumScores)
+    }
+
+    fn by(strategy: RecommendStrategy) -> Self {
+        Self {
+            strategy,
+            positive: Vec::new(),
+            negative: Vec::new(),
+        }
+    }
+
+    /// Adds examples that hits shall be like.
+    #[must_use]
+    pub fn positive<E: Into<Example>>(mut self, examples: impl IntoIterator<Item = E>) -> Self {
+        self.positive.extend(examples.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds examples that hits shall be unlike.
+    #[must_use]
+    pub fn negative<E: Into<Example>>(mut self, examples: impl IntoIterator<Item = E>) -> Self {
+        self.negative.extend(examples.into_iter().map(Into::into));
+        self
+    }
+}

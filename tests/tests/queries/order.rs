@@ -1,0 +1,215 @@
+//! Points in the order of a field, and by chance.
+
+use super::{Subject, filters, number};
+use amphora::{ErrorKind, Fusion, OrderBy, Query};
+use serde_json::{Value, json};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+/// Booleans, numbers, strings.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    let kind = |value: &Value| match value {
+        Value::Bool(_) => 0,
+        Value::Number(_) => 1,
+        _ => 2,
+    };
+    let same_kind = || match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => {
+            a.as_f64().partial_cmp(&b.as_f64()).expect("finite numbers")
+        }
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    };
+    kind(a).cmp(&kind(b)).then_with(same_kind)
+}
+
+/// All points in order, each with its value.
+fn model(subject: &Subject, order: &OrderBy, keep: impl Fn(u64) -> bool) -> Vec<(u64, Value)> {
+    let directed = |a: &Value, b: &Value| match order.descending {
+        true => compare(b, a),
+        false => compare(a, b),
+    };
+    let mut all = Vec::new();
+    for (id, point) in subject.points.iter().filter(|(id, _)| keep(**id)) {
+        let payload = point.payload.to_value();
+        let value = payload.get(&order.field).cloned().unwrap_or(Value::Null);
+        let values = match value {
+            Value::Array(items) => items,
+            value => vec![value],
+        };
+        let values = values.into_iter().filter(|value| !value.is_null());
+        let first = values.min_by(directed);
+        let starts = |value: &Value| {
+            let start = order.start_from.as_ref();
+            start.is_none_or(|start| directed(value, start).is_ge())
+        };
+        all.extend(first.filter(starts).map(|value| (*id, value)));
+    }
+    all.sort_by(|a, b| directed(&a.1, &b.1).then(a.0.cmp(&b.0)));
+    all
+}
+
+fn found(subject: &Subject, query: Query) -> Vec<(u64, Value)> {
+    let hits = subject.search(query).into_iter();
+    hits.map(|hit| {
+        assert_eq!(hit.score, 0.0);
+        (number(&hit.id), hit.order_value.expect("a value"))
+    })
+    .collect()
+}
+
+#[test]
+fn points_come_in_the_order_of_any_field() {
+    Subject::everywhere(|subject| {
+        let fields = ["n", "rank", "name", "flag", "mixed", "group", "absent"];
+        let starts = [
+            None,
+            Some(json!(2)),
+            Some(json!("name 17")),
+            Some(json!(true)),
+            Some(json!(-0.75)),
+        ];
+        for (field, start) in fields
+            .iter()
+            .flat_map(|field| starts.iter().map(move |it| (field, it)))
+        {
+            for descending in [false, true] {
+                let mut order = match descending {
+                    false => OrderBy::ascending(*field),
+                    true => OrderBy::descending(*field),
+                };
+                if let Some(start) = start {
+                    order = order.start_from(start.clone());
+                }
+                let all = model(subject, &order, |_| true);
+                let query = Query::order_by(order.clone());
+                for limit in [1, 12, 10_000] {
+                    let expected = &all[..all.len().min(limit)];
+                    assert_eq!(
+                        found(subject, query.clone().limit(limit)),
+                        expected,
+                        "{order:?}"
+                    );
+                }
+                let page = found(
+                    subject,
+                    query.clone().offset(5).limit(5).with_payload(false),
+                );
+                let expected: Vec<_> = all.iter().skip(5).take(5).cloned().collect();
+                assert_eq!(page, expected);
+                for (filter, keep) in filters() {
+                    let mut some = model(subject, &order, keep);
+                    some.truncate(20);
+                    let filtered = query.clone().filter(filter).limit(20);
+                    assert_eq!(found(subject, filtered), some, "{order:?}");
+                }
+                let nearest = Query::nearest("dot", [1.0, 0.0, 2.0, -1.0]).limit(40);
+                let among = subject.search(nearest.clone());
+                let among: Vec<u64> = among.iter().map(|hit| number(&hit.id)).collect();
+                let some = model(subject, &order, |id| among.contains(&id));
+                let anew = query.limit(40).prefetch(nearest);
+                assert_eq!(found(subject, anew), some);
+            }
+        }
+    });
+}
+
+#[test]
+fn an_order_may_be_fused_and_what_is_none_is_refused() {
+    Subject::everywhere(|subject| {
+        let by = |order| Query::order_by(order).limit(500);
+        let query = Query::fuse(Fusion::rrf().k(1.0))
+            .prefetch(by(OrderBy::ascending("n")))
+            .prefetch(by(OrderBy::descending("n")))
+            .limit(500);
+        let count = subject.points.len();
+        let mut expected: Vec<(f32, u64)> = (0..)
+            .zip(subject.points.keys())
+            .map(|(place, id)| {
+                let gain = |rank: usize| 1.0 / (1.0 + rank as f64);
+                ((gain(place + 1) + gain(count - place)) as f32, *id)
+            })
+            .collect();
+        super::sort(&mut expected);
+        assert_eq!(super::ranked(&subject.search(query)), expected);
+
+        for order in [
+            OrderBy::ascending(""),
+            OrderBy::ascending("n").start_from(json!([1])),
+            OrderBy::ascending("n").start_from(f64::NAN),
+        ] {
+            let error = subject
+                .docs
+                .search(Query::order_by(order))
+                .wait()
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        }
+    });
+}
+
+fn sample(subject: &Subject, query: Query) -> Vec<u64> {
+    subject
+        .search(query)
+        .iter()
+        .map(|hit| number(&hit.id))
+        .collect()
+}
+
+#[test]
+fn a_sample_is_of_the_points_that_match_and_stays() {
+    Subject::everywhere(|subject| {
+        let size = subject.points.len();
+        for seed in 0..20 {
+            let all = sample(subject, Query::random(seed).limit(10_000));
+            let ids: BTreeSet<u64> = all.iter().copied().collect();
+            assert_eq!((all.len(), ids.len()), (size, size));
+            assert!(ids.iter().eq(subject.points.keys()));
+            let some = sample(subject, Query::random(seed).offset(2).limit(9));
+            assert!(some.iter().eq(all.iter().skip(2).take(9)));
+            for (filter, keep) in filters() {
+                let some = sample(subject, Query::random(seed).filter(filter).limit(9));
+                assert!(some.iter().eq(all.iter().filter(|id| keep(**id)).take(9)));
+            }
+            let first = Query::order_by(OrderBy::ascending("n")).limit(30);
+            let among = sample(subject, Query::random(seed).limit(9).prefetch(first));
+            let firsts: Vec<u64> = subject.points.keys().take(30).copied().collect();
+            assert!(
+                among
+                    .iter()
+                    .eq(all.iter().filter(|id| firsts.contains(id)).take(9))
+            );
+        }
+    });
+}
+
+#[test]
+fn every_point_is_as_likely_at_every_place() {
+    Subject::everywhere(|subject| {
+        let size = subject.points.len() as u64;
+        if size == 0 {
+            return;
+        }
+        let mut drawn: BTreeMap<u64, u64> = BTreeMap::new();
+        let (samples, each) = (400, 20);
+        for seed in 0..samples {
+            for id in sample(subject, Query::random(seed).limit(each).with_payload(false)) {
+                *drawn.entry(id).or_default() += 1;
+            }
+        }
+        // The sum of squared deviations, in units of what is expected of it: chi squared.
+        let expected = (samples * each as u64) as f64 / size as f64;
+        let square = |id: &u64| {
+            let count = *drawn.get(id).unwrap_or(&0) as f64;
+            (count - expected).powi(2) / expected
+        };
+        let chi: f64 = subject.points.keys().map(square).sum();
+        let freedom = size as f64 * (1.0 - each as f64 / size as f64);
+        // Six standard deviations.
+        let slack = 6.0 * (2.0 * freedom).sqrt();
+        assert!((chi - freedom).abs() < slack, "{chi} of {freedom}");
+    });
+}

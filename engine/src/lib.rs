@@ -105,10 +105,10 @@ pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{
-    Bm25, CountEstimate, Cursor, Decay, DecayShape, Distance, Effort, Example, ExamplePoint, Expr,
-    Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Hit, Least, Mmr, OrderBy,
-    PrefetchScore, Projection, Query, QueryKind, Recommend, RecommendStrategy, Scroll, ScrollOrder,
-    ScrollPage, Snippet, TextParseError, TextQuery, field,
+    Bm25, CountEstimate, Cursor, Decay, DecayShape, Distance, DistanceMatrix, Effort, Example,
+    ExamplePoint, Expr, Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Group, GroupBy,
+    Hit, Least, Mmr, Neighbors, OrderBy, PrefetchScore, Projection, Query, QueryKind, Recommend,
+    RecommendStrategy, Scroll, ScrollOrder, ScrollPage, Snippet, TextParseError, TextQuery, field,
 };
 pub use schema::{
     Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,

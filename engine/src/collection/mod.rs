@@ -40,6 +40,7 @@ mod apply;
 mod read_view;
 mod many;
 mod rerank;
+mod groups;
 
 pub(crate) use committer::Committer;
 pub use edit::{Batch, Edit, Selection};

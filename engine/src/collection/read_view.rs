@@ -210,7 +210,7 @@ impl ReadView {
         }
     }
 
-    fn read<T: Send + 'static>(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Store, &Arc<View>, &Cancel) -> Result<T> + Send + 'static,
     ) -> Op<T> {

@@ -32,6 +32,8 @@ mod highlights;
 mod hit;
 mod kind;
 mod search;
+mod groups;
+mod matrix;
 
 pub use crate::text::Bm25;
 #[cfg(test)]
@@ -46,8 +48,12 @@ pub use filter::{FieldPath, Filter, field};
 pub use formula::{Decay, DecayShape, Expr, Function};
 pub use fusion::Fusion;
 pub use get::Get;
+pub(crate) use groups::groups;
+pub use groups::{Group, GroupBy};
 pub use hit::{Hit, PrefetchScore};
 pub use kind::QueryKind;
+pub(crate) use matrix::matrix;
+pub use matrix::{DistanceMatrix, Neighbors};
 pub use mmr::Mmr;
 pub use order::OrderBy;
 pub use projection::Projection;

@@ -26,14 +26,37 @@ use std::collections::HashMap;
 
 /// The hits of a query, the best first.
 pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Vec<Hit>> {
-    let parts = view.parts()?;
+    let answer = find(view, query, cancel)?;
+    hits(view, query, answer, cancel)
+}
+
+/// What a query finds, the best first.
+pub(super) struct Answer {
+    pub(super) found: Vec<Found>,
+    /// What each prefetch has found, each before those below it, if that is wanted.
+    pub(super) lists: Option<Vec<List>>,
+}
+
+pub(super) fn find(view: &View, query: &Checked, cancel: &Cancel) -> Result<Answer> {
     let mut search = Search {
         view,
         lists: query.with_scores.then(Vec::new),
         cancel,
     };
     let found = search.node(&query.node)?;
-    let mut scores = match search.lists {
+    let lists = search.lists;
+    Ok(Answer { found, lists })
+}
+
+/// What is read of what was found.
+pub(super) fn hits(
+    view: &View,
+    query: &Checked,
+    Answer { found, lists }: Answer,
+    cancel: &Cancel,
+) -> Result<Vec<Hit>> {
+    let parts = view.parts()?;
+    let mut scores = match lists {
         Some(lists) => scores(&found, &lists, cancel)?,
         None => Vec::new(),
     };
@@ -75,7 +98,7 @@ pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Ve
 }
 
 /// What a prefetch has found: where it lies, and its score.
-type List = Vec<((usize, u32), f32)>;
+pub(super) type List = Vec<((usize, u32), f32)>;
 
 struct Search<'a> {
     view: &'a View,
@@ -188,6 +211,13 @@ fn scores(
                     score: *score,
                 });
             }
+        }
+    }
+    // A point that is a hit of several groups is looked for once.
+    for (at, found) in found.iter().enumerate() {
+        let known = places.get(&found.place()).copied().unwrap_or(at);
+        if known != at {
+            scores[at] = scores[known].clone();
         }
     }
     Ok(scores)

@@ -3,6 +3,7 @@
 
 mod examples;
 mod formula;
+mod grouping;
 mod order;
 mod rescoring;
 

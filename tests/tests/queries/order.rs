@@ -194,7 +194,7 @@ fn every_point_is_as_likely_at_every_place() {
             return;
         }
         let mut drawn: BTreeMap<u64, u64> = BTreeMap::new();
-        let (samples, each) = (400, 20);
+        let (samples, each) = (150, 20);
         for seed in 0..samples {
             for id in sample(subject, Query::random(seed).limit(each).with_payload(false)) {
                 *drawn.entry(id).or_default() += 1;

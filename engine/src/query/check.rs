@@ -3,11 +3,12 @@
 //! Going down the tree, each query takes from those above it what it does not say itself, so that
 //! what runs ([`Checked`]) says everything in its place.
 
+mod examples;
+
 use super::{
-    Bm25, Effort, Example, Filter, Fusion, Mmr, Query, QueryKind, Recommend, RecommendStrategy,
-    Scope, Shows, TextQuery,
+    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, Scope, Shows, TextQuery,
     formula::Formula,
-    judge::{Judged, Rule, Sample, average},
+    judge::{Judged, Rule},
     nearest::Nearest,
     order::Ordered,
     sample,
@@ -22,8 +23,9 @@ use crate::{
     options::Limits,
     schema::{Metric, Schema, Vector, quoted},
     shape::Shape,
-    vector::{check_is_multi, check_multi, check_vector},
+    vector::check_multi,
 };
+use examples::judged;
 use std::{mem, sync::Arc};
 
 /// So many times as many hits as are wanted in the end are fused, and chosen from, unless it is said.
@@ -384,80 +386,6 @@ impl<'b> Terms<'_, 'b> {
         }))
     }
 
-    fn recommend(
-        &mut self,
-        vector: &str,
-        examples: &Recommend,
-        within: Above,
-        wanted: usize,
-        left_out: &mut Vec<PointId>,
-    ) -> Result<Ask> {
-        let Recommend {
-            strategy,
-            positive,
-            negative,
-        } = examples;
-        let (number, spec) = self.dense_named(vector, positive.len() + negative.len())?;
-        let named = (vector, spec);
-        let mut samples = |examples: &[Example]| -> Result<Vec<Sample>> {
-            let sample = |example| self.sample(example, named, left_out);
-            examples.iter().map(sample).collect()
-        };
-        let (positive, negative) = (samples(positive)?, samples(negative)?);
-        let rule = match strategy {
-            RecommendStrategy::BestScore => Rule::Best(positive, negative),
-            RecommendStrategy::SumScores => Rule::Sum(positive, negative),
-            RecommendStrategy::Average => {
-                let values = average(&positive, &negative).ok_or_else(|| {
-                    Error::invalid(
-                        "a recommendation by the average has no positive example; expected at least one",
-                    )
-                })?;
-                check_vector(vector, spec, &values)
-                    .map_err(|error| error.context("the average of the examples"))?;
-                return self.nearest((number, spec), values, within, wanted, left_out.len());
-            }
-        };
-        Ok(judged((number, spec), rule, within, wanted, left_out))
-    }
-
-    /// A vector of the schema that is no list, for so many examples.
-    fn dense_named(&self, name: &str, examples: usize) -> Result<(u32, &'b Vector)> {
-        let most = self.limits.examples;
-        if !(1..=most).contains(&examples) {
-            return Err(Error::invalid(format!(
-                "a query has {examples} examples; expected 1 to {most}"
-            )));
-        }
-        let (number, spec) = self.shape.vector_named(name)?;
-        check_is_multi(name, spec, false)?;
-        Ok((number, spec))
-    }
-
-    fn sample(
-        &mut self,
-        example: &Example,
-        (name, spec): (&str, &Vector),
-        left_out: &mut Vec<PointId>,
-    ) -> Result<Sample> {
-        let (values, point) = self.scope.dense(example, name, spec)?;
-        left_out.extend(point.filter(|point| !left_out.contains(point)));
-        Ok(Sample::new(values, spec.metric))
-    }
-
-    fn pairs(
-        &mut self,
-        pairs: &[(Example, Example)],
-        named: (&str, &Vector),
-        left_out: &mut Vec<PointId>,
-    ) -> Result<Vec<(Sample, Sample)>> {
-        let both = |(positive, negative): &(Example, Example)| {
-            let positive = self.sample(positive, named, left_out)?;
-            Ok((positive, self.sample(negative, named, left_out)?))
-        };
-        pairs.iter().map(both).collect()
-    }
-
     fn prefetches(&mut self, queries: Vec<Query>, within: &Above) -> Result<Vec<Node>> {
         if queries.is_empty() {
             return Ok(Vec::new());
@@ -507,22 +435,6 @@ impl<'b> Terms<'_, 'b> {
             metric: spec.metric,
         })
     }
-}
-
-fn judged(
-    (vector, spec): (u32, &Vector),
-    rule: Rule,
-    within: Above,
-    wanted: usize,
-    left_out: &[PointId],
-) -> Ask {
-    Ask::Judged(Judged {
-        vector,
-        metric: spec.metric,
-        rule,
-        filter: within.filter,
-        limit: wanted + left_out.len(),
-    })
 }
 
 /// The vector that a query is about.

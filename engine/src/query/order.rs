@@ -295,3 +295,63 @@ impl Search<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        expiry::Expiry, id::SeqNo, memtable::Memtable, point::Record, schema::Schema, shape::Shape,
+    };
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_goes_on_after_a_point_has_every_point_once() {
+        let shape = Arc::new(Shape::new(Schema::new()));
+        let mut memtable = Memtable::new(Arc::clone(&shape));
+        for id in (0..500u64).rev() {
+            let payload = match id % 5 {
+                0 => json!({ "g": id }),
+                1 => json!({ "f": [id % 7, "x", id % 13] }),
+                _ => json!({ "f": id % 11 }),
+            };
+            let record = Record {
+                id: id.into(),
+                vectors: Vec::new(),
+                sparse: Vec::new(),
+                payload: payload.into(),
+                expiry: Expiry::NEVER,
+            };
+            memtable.upsert(record, SeqNo(1));
+        }
+        let view = View {
+            parts: vec![Part::Memory(memtable.view(SeqNo(1)))],
+            ..View::empty(shape)
+        };
+        for descending in [false, true] {
+            let page = |after, limit| {
+                let order = Ordered {
+                    field: "f".to_owned(),
+                    descending,
+                    from: None,
+                    after,
+                    filter: None,
+                    limit,
+                };
+                ordered(&view, &order, None, &Cancel::default()).unwrap()
+            };
+            let all = page(None, 1_000);
+            assert_eq!(all.len(), 400);
+            let (mut pages, mut after) = (Vec::new(), None);
+            loop {
+                let next = page(after.take(), 7);
+                let Some(last) = next.last() else { break };
+                let payload = view.parts[last.part].payloads().get(last.row).unwrap();
+                let (key, _) = extreme(payload.checked().unwrap(), "f", descending).unwrap();
+                after = Some((key.into_owned(), last.id.clone()));
+                pages.extend(next);
+            }
+            assert_eq!(pages, all);
+        }
+    }
+}

@@ -97,8 +97,11 @@ fn examples_of_other_collections_and_ones_that_cannot_be() {
         let found = subject.search(nearest(of_other().vector("v").into()));
         let expected = subject.search(nearest(sought.into()));
         assert_eq!(ranked(&found), ranked(&expected));
+        let point = Point::new(62).multi_vector("list", [sought, [0.0; 4]]);
+        other.upsert([point]).wait().expect("written");
         let lists = Query::nearest("list", Example::point(60)).limit(5);
-        assert!(other.search(lists).wait().expect("hits").is_empty());
+        let hits = other.search(lists).wait().expect("hits");
+        assert_eq!(ranked(&hits), [(12.5, 62)]);
 
         let refused = |example: Example, kind, says: &[&str]| {
             let error = subject.docs.search(nearest(example)).wait().unwrap_err();

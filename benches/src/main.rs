@@ -17,6 +17,7 @@ mod kernel;
 mod kernels;
 mod lists;
 mod mixed;
+mod profile;
 mod relevance;
 mod renewal;
 mod search;
@@ -32,7 +33,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 15] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -67,6 +68,11 @@ const BENCHES: [Bench; 14] = [
         "mixed",
         "how long a search takes while points are written, beside while they are not",
         mixed::run,
+    ),
+    (
+        "profile",
+        "what it costs to profile a search, beside the search",
+        profile::run,
     ),
     (
         "relevance",

@@ -106,9 +106,9 @@ pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{
     Bm25, CountEstimate, Cursor, Decay, DecayShape, Distance, DistanceMatrix, Effort, Example,
-    ExamplePoint, Expr, Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Group, GroupBy,
+    ExamplePoint, Expr, Explained, ExplainedPart, ExplainedQuery, Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Group, GroupBy,
     Hit, Least, Mmr, Neighbors, OrderBy, PrefetchScore, Projection, Query, QueryKind, Recommend,
-    RecommendStrategy, Scroll, ScrollOrder, ScrollPage, Snippet, TextParseError, TextQuery, field,
+    RecommendStrategy, Scroll, ScrollOrder, ScrollPage, Snippet, Strategy, TextParseError, TextQuery, field,
 };
 pub use schema::{
     Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,

@@ -61,7 +61,9 @@ use crate::{
     op::{Feed, Op},
     options::{Durability, Limits},
     point::Point,
-    query::{CountEstimate, Facet, FacetHit, Filter, Get, Hit, Query, Scroll, ScrollPage},
+    query::{
+        CountEstimate, Explained, Facet, FacetHit, Filter, Get, Hit, Query, Scroll, ScrollPage,
+    },
     schema::Schema,
 };
 use std::{fmt, sync::Arc};
@@ -342,6 +344,44 @@ impl Collection {
     /// As [`get`](Self::get).
     pub fn search(&self, query: Query) -> Op<Vec<Hit>> {
         self.reads().search(query)
+    }
+
+    /// The hits of a query as by [`search`](Self::search), and how they were found: which way was taken in each memtable and
+    /// segment and why, how much was looked at, and how long each stage took. It costs next to nothing more than
+    /// the search.
+    ///
+    /// ```
+    /// # use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};
+    /// # let db = Database::builder_on(MemoryVfs::new()).open().wait()?;
+    /// # let schema = Schema::new().vector("v", Vector::new(2, Metric::Dot));
+    /// # let docs = db.create_collection("docs", schema).wait()?;
+    /// docs.upsert([Point::new(1).vector("v", [1.0, 0.0])]).wait()?;
+    /// let (hits, profile) = docs.search_profiled(Query::nearest("v", [1.0, 2.0])).wait()?;
+    /// assert_eq!((hits.len(), profile.query.parts[0].compared), (1, 1));
+    /// println!("{profile}");
+    /// # Ok::<_, amphora::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub fn search_profiled(&self, query: Query) -> Op<(Vec<Hit>, Explained)> {
+        self.reads().search_profiled(query)
+    }
+
+    /// How a query is answered: it is run, as by [`search_profiled`](Self::search_profiled), and in each part that is searched for
+    /// the nearest it is counted how many points match its filter in fact, beside how many were expected to. That
+    /// takes as long as looking at every point.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search).
+    ///
+    /// # Cancel safety
+    /// As [`get`](Self::get).
+    pub fn explain(&self, query: Query) -> Op<Explained> {
+        self.reads().explain(query)
     }
 
     /// All points, in the order in which they were last written, as they were when the first of

@@ -12,8 +12,8 @@ use crate::{
     op::{Feed, Op},
     point::Point,
     query::{
-        self, CountEstimate, Facet, FacetHit, Filter, Get, Hit, Query, Scroll, ScrollPage, Shows,
-        Walk,
+        self, Checked, CountEstimate, Explained, Facet, FacetHit, Filter, Get, Hit, Query, Scroll,
+        ScrollPage, Shows, Walk,
     },
     schema::Schema,
     sync::{Mutex, lock},
@@ -153,6 +153,28 @@ impl ReadView {
             .read(move |store, cancel| reads.answer(query, store, cancel))
     }
 
+    /// See [`Collection::search_profiled`](super::Collection::search_profiled).
+    pub fn search_profiled(&self, query: Query) -> Op<(Vec<Hit>, Explained)> {
+        let reads = self.clone();
+        self.store.read(move |store, cancel| {
+            let profile = |view: &View, query: &Checked, cancel: &Cancel| {
+                query::explain(view, query, false, cancel)
+            };
+            reads.answer_by(profile, query, store, cancel)
+        })
+    }
+
+    /// See [`Collection::explain`](super::Collection::explain).
+    pub fn explain(&self, query: Query) -> Op<Explained> {
+        let reads = self.clone();
+        self.store.read(move |store, cancel| {
+            let explain = |view: &View, query: &Checked, cancel: &Cancel| {
+                query::explain(view, query, true, cancel).map(|(_, explained)| explained)
+            };
+            reads.answer_by(explain, query, store, cancel)
+        })
+    }
+
     /// See [`Collection::scroll`](super::Collection::scroll).
     pub fn scroll(&self) -> Feed<Point> {
         self.scroll_by(Scroll::new())
@@ -227,15 +249,26 @@ impl ReadView {
 
     /// The hits of a query, within a job.
     pub(super) fn answer(&self, query: Query, store: &Store, cancel: &Cancel) -> Result<Vec<Hit>> {
+        self.answer_by(query::search, query, store, cancel)
+    }
+
+    /// What `search` makes of a query, within a job.
+    fn answer_by<T>(
+        &self,
+        search: impl FnOnce(&View, &Checked, &Cancel) -> Result<T>,
+        query: Query,
+        store: &Store,
+        cancel: &Cancel,
+    ) -> Result<T> {
         let view = self.pin()?;
         let others = store.others(&self.state);
         let query = query.checked(&mut store.scope(&view, &others))?;
-        let hits = query::search(&view, &query, cancel)?;
+        let answer = search(&view, &query, cancel)?;
         query.each_vector(|vector| {
             let sketches = self.state.sketches();
             sketches.begin(&store.lanes.io, &view, vector);
         });
-        Ok(hits)
+        Ok(answer)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     cancel::Cancel,
     error::Result,
     schema::Metric,
-    vector::{Index, Passes, Wanted, scale},
+    vector::{Index, Passes, Tally, Wanted, scale},
 };
 use std::collections::HashMap;
 
@@ -30,6 +30,7 @@ pub(super) fn nearest_lists(
     wanted: Wanted,
     cancel: &Cancel,
     mut passes: Option<Passes<'_>>,
+    tally: &Tally,
 ) -> Result<Option<Vec<u32>>> {
     let each = Wanted {
         limit: wanted.ef,
@@ -43,7 +44,7 @@ pub(super) fn nearest_lists(
             Some(passes) => Some(&mut **passes),
             None => None,
         };
-        let Some(found) = index.search(values, scale, each, cancel, passes)? else {
+        let Some(found) = index.search(values, scale, each, cancel, passes, tally)? else {
             return Ok(None);
         };
         let farthest = found.last().map_or(0.0, |(score, _)| *score);

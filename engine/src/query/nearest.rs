@@ -7,9 +7,10 @@
 use super::{
     Effort, Filter,
     bound::Bound,
+    explained::{ExplainedPart, Lap, Trace},
     found::{Found, Within},
     lists::{self, nearest_lists},
-    plan::{Facts, Plan, patience, plan, plan_lists},
+    plan::{Facts, Plan, patience, plan, plan_lists, why},
 };
 use crate::{
     cancel::Cancel,
@@ -17,10 +18,10 @@ use crate::{
     id::PointId,
     schema::Metric,
     top_k::TopK,
-    vector::{Glancer, Index, MaxSim, Passes, Pick, Seen, Values, Wanted, scale, score},
+    vector::{Glancer, Index, MaxSim, Passes, Pick, Seen, Tally, Values, Wanted, scale, score},
     view::{Part, Stored, View},
 };
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 /// A question for the nearest, checked against a schema.
 #[derive(Clone, Debug)]
@@ -60,6 +61,7 @@ pub(super) fn nearest(
     view: &View,
     query: &Nearest,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let parts = view.parts()?;
@@ -72,6 +74,9 @@ pub(super) fn nearest(
             .map(|dimensions| MaxSim::new(query.metric, dimensions, &query.values)),
         best: TopK::new(query.limit),
         glancer: Glancer::default(),
+        trace,
+        tally: Tally::default(),
+        compared: 0,
         cancel,
     };
     for (number, part) in parts.iter().enumerate() {
@@ -93,6 +98,12 @@ struct Search<'a> {
     /// The best so far, each with its part and row.
     best: TopK<(PointId, usize, u32)>,
     glancer: Glancer,
+    /// What is noted of each part, if anybody wants to know.
+    trace: Option<&'a mut Trace>,
+    /// What was looked at in a part to find rows worth comparing.
+    tally: Tally,
+    /// How many rows of a part were compared by their vectors.
+    compared: u64,
     cancel: &'a Cancel,
 }
 
@@ -122,12 +133,13 @@ impl Search<'_> {
         part: &Part,
         index: Option<(&Stored, &Index)>,
     ) -> Result<()> {
-        let filter = self.query.filter.as_ref();
-        let mut filter = filter
-            .map(|filter| Bound::new(filter, part, self.cancel))
-            .transpose()?;
+        self.compared = 0;
+        self.tally.take();
+        let mut lap = Lap::begin(self.trace.is_some());
+        let mut filter = self.bind(part)?;
         let facts = self.facts(part, index, filter.as_mut())?;
         let plan = self.plan(facts);
+        let planning = lap.end();
         let walked = match (plan, index) {
             (Plan::Walk { ef } | Plan::WalkMatches { ef }, Some(index)) => {
                 let visits = match self.list {
@@ -138,8 +150,13 @@ impl Search<'_> {
                 self.walk(index, (ef, visits), few_pass, filter.as_mut())?
             }
             (Plan::Matches, _) => None,
-            _ => return self.one_by_one(number, part, filter),
+            _ => {
+                self.one_by_one(number, part, filter)?;
+                let stages = [planning, Duration::ZERO, lap.end()];
+                return self.note(part, index.is_some(), (plan, facts, false), stages);
+            }
         };
+        let gave_up = walked.is_none() && plan != Plan::Matches;
         let rows = match (walked, &mut filter) {
             (Some(rows), _) => rows,
             // Those that match are fewer than the estimate said, or lie elsewhere.
@@ -150,7 +167,76 @@ impl Search<'_> {
                 self.pick(index, rows.unwrap_or_default())?
             }
         };
-        self.compare(number, part, &rows)
+        let finding = lap.end();
+        self.compare(number, part, &rows)?;
+        let stages = [planning, finding, lap.end()];
+        self.note(part, index.is_some(), (plan, facts, gave_up), stages)
+    }
+
+    fn bind<'b>(&self, part: &'b Part) -> Result<Option<Bound<'b>>>
+    where
+        Self: 'b,
+    {
+        let filter = self.query.filter.as_ref();
+        filter
+            .map(|filter| Bound::new(filter, part, self.cancel))
+            .transpose()
+    }
+
+    /// Notes what was done in a part.
+    fn note(
+        &mut self,
+        part: &Part,
+        has_index: bool,
+        (plan, facts, gave_up): (Plan, Facts, bool),
+        stages: [Duration; 3],
+    ) -> Result<()> {
+        let Some(counts_matches) = self.trace.as_ref().map(|trace| trace.counts_matches) else {
+            return Ok(());
+        };
+        let matches = match counts_matches {
+            true => Some(self.matching(part)?),
+            false => None,
+        };
+        let (visited, glanced) = self.tally.take();
+        let [planning, finding, comparing] = stages;
+        let noted = ExplainedPart {
+            segment: match part {
+                Part::Memory(_) => None,
+                Part::Stored(stored) => Some(stored.segment.file),
+            },
+            rows: part.rows().into(),
+            strategy: plan.into(),
+            gave_up,
+            why: why(plan, facts, has_index),
+            estimated: facts.matching.map(|matching| matching as u64),
+            matches,
+            visited,
+            glanced,
+            compared: self.compared,
+            planning,
+            finding,
+            comparing,
+        };
+        if let Some(trace) = &mut self.trace {
+            trace.parts.push(noted);
+        }
+        Ok(())
+    }
+
+    /// How many live rows match.
+    fn matching(&self, part: &Part) -> Result<u64> {
+        let mut filter = self.bind(part)?;
+        let mut count = 0;
+        for row in 0..part.rows() {
+            self.cancel.check_at(row)?;
+            let matches = part.is_live(row)?
+                && filter
+                    .as_mut()
+                    .map_or(Ok(true), |filter| filter.matches(row))?;
+            count += u64::from(matches);
+        }
+        Ok(count)
     }
 
     fn plan(&self, facts: Facts) -> Plan {
@@ -220,7 +306,8 @@ impl Search<'_> {
             few_pass: false,
         };
         let values = &self.query.values;
-        let near = index.search(values, self.scale, wanted, self.cancel, None)?;
+        let (cancel, tally) = (self.cancel, &self.tally);
+        let near = index.search(values, self.scale, wanted, cancel, None, tally)?;
         let near = near.unwrap_or_default();
         let mut count = 0;
         for (_, row) in &near {
@@ -261,14 +348,14 @@ impl Search<'_> {
             true => None,
             false => Some(&mut passes),
         };
-        let (values, cancel) = (&self.query.values[..], self.cancel);
+        let (values, cancel, tally) = (&self.query.values[..], self.cancel, &self.tally);
         let found = match self.query.list_of {
             Some(dimensions) => {
                 let query = (self.query.metric, dimensions, values);
-                nearest_lists(index, query, wanted, cancel, passes)?
+                nearest_lists(index, query, wanted, cancel, passes, tally)?
             }
             None => {
-                let found = index.search(values, self.scale, wanted, cancel, passes)?;
+                let found = index.search(values, self.scale, wanted, cancel, passes, tally)?;
                 found.map(|found| found.into_iter().map(|(_, row)| row).collect())
             }
         };
@@ -310,6 +397,7 @@ impl Search<'_> {
                 Effort::Ef(_) | Effort::Exact => true,
             },
         };
+        self.tally.compare(rows.len());
         let picked = index.nearest_of(&rows, values, self.scale, pick, self.cancel, is_live)?;
         Ok(picked.unwrap_or(rows))
     }
@@ -368,6 +456,7 @@ impl Search<'_> {
             for first in stretch.clone().step_by(AT_ONCE as usize) {
                 self.cancel.check()?;
                 let some = first..stretch.end.min(first.saturating_add(AT_ONCE));
+                self.tally.compare(some.len());
                 self.glancer
                     .glance(sketch, stretch.start, some, bar, &mut seen);
                 if seen.len() >= ENOUGH {
@@ -450,6 +539,7 @@ impl Search<'_> {
     }
 
     fn score(&mut self, found: (Values<'_>, f32)) -> Result<f32> {
+        self.compared += 1;
         match &mut self.list {
             Some(list) => list.score(found.0, self.cancel),
             None => {

@@ -105,6 +105,37 @@ pub(super) fn patience(ef: usize, facts: Facts) -> usize {
     usual.min(as_listing.max(ef.saturating_mul(LEAST_PATIENCE)))
 }
 
+/// Why it is done like that.
+pub(super) fn why(plan: Plan, facts: Facts, has_index: bool) -> String {
+    let Facts {
+        rows,
+        matching,
+        ef,
+        is_far,
+    } = facts;
+    let matches = match matching {
+        Some(matching) if matching >= rows => "every row matches".to_owned(),
+        Some(matching) => format!("about {matching} of {rows} rows match"),
+        None => "how many rows match is not known without their payloads".to_owned(),
+    };
+    let index = match (has_index, ef) {
+        (false, _) => "there is no index",
+        (true, None) => "the query is exact",
+        (true, Some(ef)) if ef.saturating_mul(USEFUL) > rows => {
+            "the index would keep too much of its rows in view"
+        }
+        (true, Some(_)) => "there is an index",
+    };
+    let least = match plan {
+        Plan::Walk { .. } => "walking past those that do not costs least",
+        Plan::WalkMatches { .. } if is_far => "few of those near to the query do",
+        Plan::WalkMatches { .. } => "walking from match to match costs least",
+        Plan::Matches => "comparing those costs least",
+        Plan::OneByOne => "all are looked at",
+    };
+    format!("{index}, {matches}: {least}")
+}
+
 /// What it costs to list and compare what matches.
 fn listing(matching: usize) -> u64 {
     matching as u64 * LISTED

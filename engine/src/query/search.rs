@@ -6,11 +6,12 @@
 use super::{
     Hit, PrefetchScore,
     check::{Ask, Checked, Diversity, Node},
+    explained::{Explained, Trace},
     formula,
     found::{Found, Within},
     fusion::fuse,
     highlights::Highlighter,
-    judge,
+    judge::{self, Rule},
     mmr::Candidates,
     nearest::nearest,
     order,
@@ -19,15 +20,40 @@ use super::{
 };
 use crate::{
     cancel::Cancel,
-    error::Result,
+    error::{Error, Result},
     view::{Part, Payloads, View},
 };
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::Instant,
+};
 
 /// The hits of a query, the best first.
 pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Vec<Hit>> {
     let answer = find(view, query, cancel)?;
     hits(view, query, answer, cancel)
+}
+
+/// The same, and how they were found; with how many points match in each part, if it is asked for.
+pub(crate) fn explain(
+    view: &View,
+    query: &Checked,
+    counts_matches: bool,
+    cancel: &Cancel,
+) -> Result<(Vec<Hit>, Explained)> {
+    let begun = Instant::now();
+    let trace = Some(Trace::new(counts_matches));
+    let (answer, trace) = find_by(view, query, trace, cancel)?;
+    let found = Instant::now();
+    let hits = hits(view, query, answer, cancel)?;
+    let traced = trace.and_then(Trace::into_query);
+    let explained = Explained {
+        query: traced.ok_or_else(|| Error::invalid("a query was not traced"))?,
+        hits: hits.len(),
+        reading: found.elapsed(),
+        took: begun.elapsed(),
+    };
+    Ok((hits, explained))
 }
 
 /// What a query finds, the best first.
@@ -38,14 +64,25 @@ pub(super) struct Answer {
 }
 
 pub(super) fn find(view: &View, query: &Checked, cancel: &Cancel) -> Result<Answer> {
+    find_by(view, query, None, cancel).map(|(answer, _)| answer)
+}
+
+/// The same, and what was noted, if anything is to be.
+fn find_by(
+    view: &View,
+    query: &Checked,
+    trace: Option<Trace>,
+    cancel: &Cancel,
+) -> Result<(Answer, Option<Trace>)> {
     let mut search = Search {
         view,
         lists: query.with_scores.then(Vec::new),
+        trace,
         cancel,
     };
     let found = search.node(&query.node)?;
     let lists = search.lists;
-    Ok(Answer { found, lists })
+    Ok((Answer { found, lists }, search.trace))
 }
 
 /// What is read of what was found.
@@ -104,11 +141,22 @@ struct Search<'a> {
     view: &'a View,
     /// What each prefetch has found, each before those below it, if it is wanted.
     lists: Option<Vec<List>>,
+    /// What is noted, if anybody wants to know.
+    trace: Option<Trace>,
     cancel: &'a Cancel,
 }
 
 impl Search<'_> {
     fn node(&mut self, node: &Node) -> Result<Vec<Found>> {
+        let begun = self.trace.as_mut().map(Trace::begin);
+        let found = self.found(node)?;
+        if let (Some(trace), Some(begun)) = (&mut self.trace, begun) {
+            trace.end(begun, node.ask.kind(), found.len());
+        }
+        Ok(found)
+    }
+
+    fn found(&mut self, node: &Node) -> Result<Vec<Found>> {
         let counts = |number| match &node.ask {
             Ask::Fuse(fusion) => fusion.weight(number) > 0.0,
             _ => true,
@@ -127,7 +175,9 @@ impl Search<'_> {
                 };
                 let within = within.as_ref();
                 match ask {
-                    Ask::Nearest(query) => nearest(view, query, within, cancel)?,
+                    Ask::Nearest(query) => {
+                        nearest(view, query, within, self.trace.as_mut(), cancel)?
+                    }
                     Ask::Text(words) => words::best(view, words, within, cancel)?,
                     Ask::Sparse(query) => sparse::best(view, query, within, cancel)?,
                     Ask::Judged(judged) => judge::best(view, judged, within, cancel)?,
@@ -181,6 +231,25 @@ impl Search<'_> {
         let candidates = Candidates::new(how.metric, &scores, vectors);
         let chosen = candidates.choose(how.lambda, wanted, self.cancel)?;
         Ok(chosen.into_iter().map(|at| found[at].clone()).collect())
+    }
+}
+
+impl Ask {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Nearest(_) => "nearest",
+            Self::Text(_) => "text",
+            Self::Sparse(_) => "sparse",
+            Self::Judged(judged) => match judged.rule {
+                Rule::Best(..) | Rule::Sum(..) => "recommend",
+                Rule::Discover(..) => "discover",
+                Rule::Context(_) => "context",
+            },
+            Self::Ordered(_) => "order by",
+            Self::Sample(_) => "random",
+            Self::Fuse(_) => "fuse",
+            Self::Formula(_) => "formula",
+        }
     }
 }
 

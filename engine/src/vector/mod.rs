@@ -17,7 +17,7 @@ mod hnsw;
 mod curve;
 mod index;
 
-pub(crate) use hnsw::Params;
+pub(crate) use hnsw::{Params, Tally};
 pub(crate) use index::{Build, Index, Moved, Passes, Pick, Subject, Wanted, memory, write};
 pub(crate) use multi::{MaxSim, accept_multi, check_is_multi, check_multi, count_in, most_of};
 pub(crate) use sketch::{Center, Glancer, Seen, Sketch, Sketcher, sketch_bytes};

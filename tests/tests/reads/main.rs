@@ -1,5 +1,6 @@
 //! Reads against a model that is a map: of the moment, and of views that are held while writers run.
 
+mod explained;
 mod facets;
 mod held;
 mod scroll;

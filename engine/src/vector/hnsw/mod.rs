@@ -16,12 +16,14 @@ mod layer;
 mod reach;
 mod build;
 mod whole;
+mod tally;
 
 pub(crate) use base::Base;
 pub(crate) use beam::MAX_NODES;
 pub(crate) use build::{Graph, Params, build, plan};
 #[cfg(test)]
 pub(crate) use order::Order;
+pub(crate) use tally::{Counted, Tally};
 pub(crate) use walk::{Nodes, Scratch, Walk};
 pub(crate) use whole::Whole;
 

@@ -13,7 +13,7 @@ use crate::{
     vector::{
         bits::{self, BitProbe, Bits, Glanced},
         codes::{Codes, Encoder, Probe, Scores},
-        hnsw::{Base, MAX_LEVELS, NONE, Nodes, Params, Scratch, Walk, Whole},
+        hnsw::{Base, Counted, MAX_LEVELS, NONE, Nodes, Params, Scratch, Tally, Walk, Whole},
     },
     vfs::Vfs,
 };
@@ -179,7 +179,7 @@ impl Index {
     /// them if the walk finds so many, the best first. Codes err: it gives so many that the nearest of
     /// those that were found are among them. Where rows have lists, a row comes as often as vectors of
     /// its list are near. A row is what the file says, and may be none of the segment's. `None`
-    /// when the walk has given up, since too few pass.
+    /// when the walk has given up, since too few pass. What it looked at is counted in `tally`.
     pub(crate) fn search(
         &self,
         values: &[f32],
@@ -187,6 +187,7 @@ impl Index {
         wanted: Wanted,
         cancel: &Cancel,
         mut passes: Option<Passes<'_>>,
+        tally: &Tally,
     ) -> Result<Option<Vec<(f32, u32)>>> {
         if self.sections.rows == 0 || wanted.limit == 0 {
             return Ok(Some(Vec::new()));
@@ -208,6 +209,7 @@ impl Index {
             wanted,
             cancel,
             scratch,
+            tally,
         };
         let bits = self.bits().filter(|_| self.codes.is_none());
         let glanced = bits.map(|bits| Glanced {
@@ -230,6 +232,19 @@ impl Index {
         };
         lock(&self.rooms).push(room);
         found
+    }
+
+    /// As [`search`](Self::search), uncounted.
+    #[cfg(test)]
+    pub(super) fn walk(
+        &self,
+        values: &[f32],
+        scale: f32,
+        wanted: Wanted,
+        cancel: &Cancel,
+        passes: Option<Passes<'_>>,
+    ) -> Result<Option<Vec<(f32, u32)>>> {
+        self.search(values, scale, wanted, cancel, passes, &Tally::default())
     }
 
     /// Those of `rows` that are near to a vector and pass, as by [`search`](Self::search), all of
@@ -318,6 +333,7 @@ struct Search<'a> {
     wanted: Wanted,
     cancel: &'a Cancel,
     scratch: &'a mut Scratch,
+    tally: &'a Tally,
 }
 
 impl Search<'_> {
@@ -333,6 +349,7 @@ impl Search<'_> {
             wanted,
             cancel,
             scratch,
+            tally,
         } = self;
         let Wanted {
             limit,
@@ -342,7 +359,7 @@ impl Search<'_> {
             few_pass,
         } = *wanted;
         let walk = Walk {
-            nodes,
+            nodes: &Counted { nodes, tally },
             probe,
             hidden: None,
             visits,

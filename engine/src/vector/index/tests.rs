@@ -79,7 +79,7 @@ fn raw_search(index: &Index, query: (&[f32], f32), limit: usize, ef: usize) -> R
         visits: usize::MAX,
         few_pass: false,
     };
-    let found = index.search(query.0, query.1, wanted, &Cancel::default(), None)?;
+    let found = index.walk(query.0, query.1, wanted, &Cancel::default(), None)?;
     let found = found.expect("it does not give up");
     Ok(found.into_iter().map(|(_, row)| row).collect())
 }
@@ -281,7 +281,7 @@ fn a_filter_finds_each_of_many_copies() {
         for place in (0..2_000).step_by(13) {
             let (query, scale) = rows.scaled(place + 1 - place % 2);
             let is_it = &mut |row| Ok(row == place as u32 * 2);
-            let found = index.search(query, scale, wanted, &Cancel::default(), Some(is_it));
+            let found = index.walk(query, scale, wanted, &Cancel::default(), Some(is_it));
             let found = found.unwrap().expect("it does not give up");
             let rows: Vec<u32> = found.into_iter().map(|(_, row)| row).collect();
             assert_eq!(rows, [place as u32 * 2], "{metric:?}, {of}");
@@ -369,13 +369,11 @@ fn searches_end_when_cancelled_or_when_the_filter_fails() {
     };
     let cancel = Cancel::default();
     cancel.cancel();
-    let error = index
-        .search(query, scale, wanted, &cancel, None)
-        .unwrap_err();
+    let error = index.walk(query, scale, wanted, &cancel, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     let fails = &mut |_| Err(Error::invalid("the filter"));
     let error = index
-        .search(query, scale, wanted, &Cancel::default(), Some(fails))
+        .walk(query, scale, wanted, &Cancel::default(), Some(fails))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     // What they computed in is as good as new.
@@ -500,7 +498,7 @@ fn endure(content: &[u8], rows: &Rows, subject: Subject) -> Result<Vec<u32>> {
         visits: usize::MAX,
         few_pass: false,
     };
-    index.search(query.0, query.1, wanted, &Cancel::default(), Some(few))?;
+    index.walk(query.0, query.1, wanted, &Cancel::default(), Some(few))?;
     raw_search(&index, query, 8, 12)?;
     let listed: Vec<u32> = (0..600).chain([u32::MAX]).collect();
     let pick = Pick {

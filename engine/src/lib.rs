@@ -105,10 +105,11 @@ pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{
-    Bm25, CountEstimate, Cursor, Decay, DecayShape, Distance, DistanceMatrix, Effort, Example,
-    ExamplePoint, Expr, Explained, ExplainedPart, ExplainedQuery, Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Group, GroupBy,
-    Hit, Least, Mmr, Neighbors, OrderBy, PrefetchScore, Projection, Query, QueryKind, Recommend,
-    RecommendStrategy, Scroll, ScrollOrder, ScrollPage, Snippet, Strategy, TextParseError, TextQuery, field,
+    Bm25, CountEstimate, Cursor, CursorValue, Decay, DecayShape, Distance, DistanceMatrix, Effort,
+    Example, ExamplePoint, Explained, ExplainedPart, ExplainedQuery, Expr, Facet, FacetHit,
+    FieldPath, Filter, Function, Fusion, Get, Group, GroupBy, Hit, Least, Mmr, Neighbors, OrderBy,
+    PrefetchScore, Projection, Query, QueryKind, Recommend, RecommendStrategy, Scroll, ScrollOrder,
+    ScrollPage, Snippet, Strategy, TextParseError, TextQuery, field,
 };
 pub use schema::{
     Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,

@@ -438,8 +438,8 @@ impl Collection {
     ///
     /// # Errors
     /// As [`get`](Self::get), and `InvalidInput` when the filter cannot be evaluated, a
-    /// [`Projection`](crate::Projection) does not fit the schema, or the limit is 0 or exceeds that of
-    /// [hits](crate::Limits::hits).
+    /// [`Projection`](crate::Projection) does not fit the schema, the
+    /// [cursor](crate::Cursor) is of another order, or the limit is 0 or exceeds that of [hits](crate::Limits::hits).
     ///
     /// # Cancel safety
     /// As [`get`](Self::get).

@@ -3,17 +3,19 @@
 use super::filter::kind;
 use crate::{
     error::{Error, Result},
+    fields::SortKey,
     id::PointId,
+    payload::dismantle,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{fmt, str::FromStr};
 use uuid::Uuid;
 
-/// The place behind a point in the order of ids: where the next [`ScrollPage`](super::ScrollPage) begins.
+/// The place behind a point in the order of a scroll: where the next [`ScrollPage`](super::ScrollPage) begins.
 ///
 /// It is a place in the order, not in a file or a view, so that it stays what it is whatever is written, flushed
 /// or merged, and after the point itself has gone. As a string, by its `Display` and `FromStr`, it can be kept and
-/// gone on from in another process.
+/// gone on from in another process. It holds the value of the point if it is of the order of a field.
 ///
 /// ```
 /// use amphora::Cursor;
@@ -27,6 +29,26 @@ use uuid::Uuid;
 pub struct Cursor {
     /// The last point of the page.
     pub id: PointId,
+    /// What it was ordered by; none in the order of ids.
+    pub value: Option<CursorValue>,
+}
+
+/// What the last point of a page was ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorValue {
+    /// The field.
+    pub field: String,
+    /// Whether the largest value comes first.
+    pub descending: bool,
+    /// Its value: a boolean, a number or a string.
+    pub value: Value,
+}
+
+/// The value may be nested deeper than a stack allows.
+impl Drop for CursorValue {
+    fn drop(&mut self) {
+        dismantle(self.value.take());
+    }
 }
 
 /// As JSON.
@@ -37,7 +59,13 @@ impl fmt::Display for Cursor {
             PointId::Uuid(uuid) => json!({ "uuid": uuid.to_string() }),
             PointId::Text(text) => json!(**text),
         };
-        json!({ "id": id }).fmt(f)
+        let mut parts = Map::from_iter([("id".to_owned(), id)]);
+        if let Some(by) = &self.value {
+            parts.insert("field".to_owned(), json!(by.field));
+            parts.insert("descending".to_owned(), json!(by.descending));
+            parts.insert("value".to_owned(), by.value.clone());
+        }
+        Value::Object(parts).fmt(f)
     }
 }
 
@@ -45,35 +73,71 @@ impl FromStr for Cursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = |what: &str| {
-            Err(Error::invalid(format!(
-                "a cursor {what}; expected what the cursor of a page was shown as"
-            )))
-        };
         let Ok(Value::Object(mut parts)) = serde_json::from_str(text) else {
-            return wrong("is no JSON object");
+            return Err(wrong("is no JSON object"));
         };
-        let id = match parts.remove("id") {
-            Some(Value::String(text)) => PointId::from(text),
-            Some(Value::Number(number)) if number.is_u64() => {
-                PointId::from(number.as_u64().unwrap_or_default())
+        let id = id(parts.remove("id"))?;
+        let by = ["field", "descending", "value"].map(|name| parts.remove(name));
+        let value = match by {
+            [None, None, None] => None,
+            [
+                Some(Value::String(field)),
+                Some(Value::Bool(descending)),
+                Some(value),
+            ] => Some(CursorValue {
+                field,
+                descending,
+                value,
+            }),
+            _ => {
+                return Err(wrong(
+                    "has a field, a direction or a value, and not all of them",
+                ));
             }
-            Some(Value::Object(id)) => {
-                let uuid = id.get("uuid").and_then(Value::as_str);
-                match uuid.map(Uuid::parse_str) {
-                    Some(Ok(uuid)) => PointId::from(uuid),
-                    _ => return wrong("has an id that is no UUID"),
-                }
-            }
-            Some(other) => return wrong(&format!("has {} for an id", kind(&other))),
-            None => return wrong("has no id"),
         };
-        id.check()?;
-        if let Some((key, _)) = parts.iter().next() {
-            return wrong(&format!("has a part {key:?}"));
+        let cursor = Self { id, value };
+        cursor.check()?;
+        match parts.keys().next() {
+            Some(key) => Err(wrong(&format!("has a part {key:?}"))),
+            None => Ok(cursor),
         }
-        Ok(Self { id })
     }
+}
+
+impl Cursor {
+    /// Whether it can be that of a page.
+    pub(super) fn check(&self) -> Result<()> {
+        match &self.value {
+            Some(by) if SortKey::of(&by.value).is_none() => {
+                let what = format!("has {} for a value", kind(&by.value));
+                Err(wrong(&what))
+            }
+            _ => self.id.check(),
+        }
+    }
+}
+
+fn id(found: Option<Value>) -> Result<PointId> {
+    match found {
+        Some(Value::String(text)) => Ok(PointId::from(text)),
+        Some(Value::Object(id)) => {
+            let uuid = id.get("uuid").and_then(Value::as_str);
+            let uuid = uuid.and_then(|uuid| Uuid::parse_str(uuid).ok());
+            uuid.map(PointId::from)
+                .ok_or_else(|| wrong("has an id that is no UUID"))
+        }
+        Some(other) => {
+            let number = other.as_u64().map(PointId::from);
+            number.ok_or_else(|| wrong(&format!("has {} for an id", kind(&other))))
+        }
+        None => Err(wrong("has no id")),
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::invalid(format!(
+        "a cursor {what}; expected what the cursor of a page was shown as"
+    ))
 }
 
 #[cfg(test)]
@@ -88,8 +152,25 @@ mod tests {
             "a \"quoted\" \u{1F3FA}\n".into(),
             Uuid::from_u128(7).into(),
         ] {
-            let cursor = Cursor { id };
-            assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+            for value in [
+                json!(0.1 + 0.2),
+                json!(u64::MAX),
+                json!("a \"b\""),
+                json!(false),
+            ] {
+                let value = Some(CursorValue {
+                    field: "a.b".into(),
+                    descending: true,
+                    value,
+                });
+                for value in [None, value] {
+                    let cursor = Cursor {
+                        id: id.clone(),
+                        value,
+                    };
+                    assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+                }
+            }
         }
     }
 
@@ -97,6 +178,15 @@ mod tests {
     fn what_is_no_cursor_is_refused() {
         for (text, told) in [
             ("", "no JSON"),
+            (r#"{"id":7,"field":"a","descending":false}"#, "not all"),
+            (
+                r#"{"id":7,"field":7,"descending":false,"value":1}"#,
+                "not all",
+            ),
+            (
+                r#"{"id":7,"field":"a","descending":false,"value":[1]}"#,
+                "an array",
+            ),
             ("7", "no JSON"),
             ("{}", "no id"),
             (r#"{"id":-1}"#, "a number"),

@@ -1,17 +1,19 @@
 //! Going over points page by page: in the order in which they were written, which is the quickest, or in the
-//! order of their ids, in which a place means the same in every view.
+//! order of their ids or of a field, in which a place means the same in every view.
 //!
 //! For a page in the order of ids each part gives its smallest ids behind the cursor: a segment has its rows
 //! sorted once, a memtable looks at all of them. It asks its [`Cancel`] at every block of rows.
 
 use super::{
-    Cursor, Filter, Projection, Shows,
+    Cursor, CursorValue, Filter, OrderBy, Projection, Shows,
     bound::Bound,
+    order::{self, Ordered},
     scan::{self, Points},
 };
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
+    fields::SortKey,
     id::PointId,
     options::Limits,
     point::Point,
@@ -60,6 +62,8 @@ pub struct Scroll {
 pub enum ScrollOrder {
     /// By ids, ascending: integers first, then UUIDs, then strings by their bytes.
     Id,
+    /// By the values of a field. Points without one are left out.
+    Field(OrderBy),
 }
 
 /// Some points of a scroll, and where the next begin.
@@ -111,6 +115,12 @@ impl Scroll {
         self
     }
 
+    /// In the order of a field, and of ids among equal values: see [`OrderBy`].
+    pub fn order_by(mut self, order: OrderBy) -> Self {
+        self.order = Some(ScrollOrder::Field(order));
+        self
+    }
+
     /// Only points behind that at which a page ended; from the start without one.
     pub fn after(mut self, cursor: impl Into<Option<Cursor>>) -> Self {
         self.after = cursor.into();
@@ -154,13 +164,20 @@ impl Scroll {
 
     /// Going over the points of a view.
     pub(crate) fn walk(self, view: Arc<View>, limits: &Limits) -> Result<Walk> {
-        if let Some(cursor) = &self.after {
-            cursor.id.check()?;
+        let filter = self.filter.map(|it| it.checked(limits)).transpose()?;
+        let after = self.after.as_ref();
+        let way = match self.order.or(after.map(|_| ScrollOrder::Id)) {
+            None => Way::Written(filter),
+            Some(ScrollOrder::Id) => Way::Ids(filter),
+            Some(ScrollOrder::Field(order)) => Way::Values(order.checked(filter, 0)?),
+        };
+        if let Some(cursor) = after {
+            cursor.check()?;
+            way.check(cursor)?;
         }
         Ok(Walk {
             view,
-            filter: self.filter.map(|it| it.checked(limits)).transpose()?,
-            order: self.order.or(self.after.as_ref().map(|_| ScrollOrder::Id)),
+            way,
             after: self.after,
             left: self.limit.unwrap_or(usize::MAX),
             shows: Shows {
@@ -175,8 +192,7 @@ impl Scroll {
 /// A [`Scroll`] under way, over one view.
 pub(crate) struct Walk {
     view: Arc<View>,
-    filter: Option<Filter>,
-    order: Option<ScrollOrder>,
+    way: Way,
     /// The last point given, in an order.
     after: Option<Cursor>,
     /// The most points that are still to be given.
@@ -184,6 +200,38 @@ pub(crate) struct Walk {
     shows: Shows,
     /// Whether there are no more points.
     is_over: bool,
+}
+
+/// The order, and which points.
+enum Way {
+    Written(Option<Filter>),
+    Ids(Option<Filter>),
+    Values(Ordered),
+}
+
+impl Way {
+    /// Whether a cursor is of this order.
+    fn check(&self, cursor: &Cursor) -> Result<()> {
+        let order = |by: Option<(&str, bool)>| match by {
+            None => "ids".to_owned(),
+            Some((field, false)) => format!("field {field:?}, ascending"),
+            Some((field, true)) => format!("field {field:?}, descending"),
+        };
+        let own = match self {
+            Self::Written(_) | Self::Ids(_) => None,
+            Self::Values(ordered) => Some((ordered.field.as_str(), ordered.descending)),
+        };
+        let found = cursor.value.as_ref();
+        let found = found.map(|by| (by.field.as_str(), by.descending));
+        if own == found {
+            return Ok(());
+        }
+        Err(Error::invalid(format!(
+            "the cursor of a scroll is of the order of {}; expected one of the order of {}",
+            order(found),
+            order(own)
+        )))
+    }
 }
 
 impl Walk {
@@ -194,12 +242,12 @@ impl Walk {
         first: u64,
         cancel: &Cancel,
     ) -> Result<(Vec<Point>, Option<u64>)> {
-        let (points, next) = match &self.order {
-            None => {
-                let (filter, limit) = (self.filter.as_ref(), PAGE.min(self.left));
+        let (points, next) = match &self.way {
+            Way::Written(filter) => {
+                let (filter, limit) = (filter.as_ref(), PAGE.min(self.left));
                 scan::scroll(&self.view, filter, first, limit, &self.shows, cancel)?
             }
-            Some(ScrollOrder::Id) => {
+            Way::Ids(_) | Way::Values(_) => {
                 let points = self.ordered(ORDERED_PAGE.min(self.left), cancel)?;
                 (points, (!self.is_over).then_some(first))
             }
@@ -210,20 +258,47 @@ impl Walk {
 
     /// So many points behind the last one.
     fn ordered(&mut self, limit: usize, cancel: &Cancel) -> Result<Vec<Point>> {
-        let filter = self.filter.as_ref();
-        let after = self.after.as_ref().map(|cursor| &cursor.id);
+        let (view, after) = (&*self.view, self.after.as_ref());
         // One more tells whether there are more.
-        let mut found = by_id(&self.view, filter, after, limit + 1, cancel)?;
+        let mut found = match &mut self.way {
+            Way::Values(ordered) => {
+                ordered.limit = limit + 1;
+                ordered.after = after.and_then(|after| {
+                    let key = SortKey::of(&after.value.as_ref()?.value)?;
+                    Some((key.into_owned(), after.id.clone()))
+                });
+                let found = order::ordered(view, ordered, None, cancel)?;
+                found
+                    .into_iter()
+                    .map(|it| (it.id, it.part, it.row))
+                    .collect()
+            }
+            Way::Written(filter) | Way::Ids(filter) => {
+                let after = after.map(|cursor| &cursor.id);
+                by_id(view, filter.as_ref(), after, limit + 1, cancel)?
+            }
+        };
         self.is_over = found.len() <= limit;
         found.truncate(limit);
-        let mut reader = Points::new(&self.view, &self.shows)?;
+        let mut reader = Points::new(view, &self.shows)?;
         let points = found.iter().map(|(_, part, row)| {
             cancel.check()?;
             reader.get(*part, *row)
         });
         let points = points.collect::<Result<Vec<_>>>()?;
-        if let Some((id, ..)) = found.pop() {
-            self.after = Some(Cursor { id });
+        if let Some((id, part, row)) = found.pop() {
+            let value = match &self.way {
+                Way::Values(ordered) => {
+                    let payload = view.parts()?[part].payloads().get(row)?;
+                    ordered.value(&payload)?.map(|value| CursorValue {
+                        field: ordered.field.clone(),
+                        descending: ordered.descending,
+                        value,
+                    })
+                }
+                Way::Written(_) | Way::Ids(_) => None,
+            };
+            self.after = Some(Cursor { id, value });
         }
         Ok(points)
     }

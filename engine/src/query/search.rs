@@ -23,10 +23,7 @@ use crate::{
     error::{Error, Result},
     view::{Part, Payloads, View},
 };
-use std::{
-    collections::HashMap,
-    time::Instant,
-};
+use std::{collections::HashMap, time::Instant};
 
 /// The hits of a query, the best first.
 pub(crate) fn search(view: &View, query: &Checked, cancel: &Cancel) -> Result<Vec<Hit>> {

@@ -9,8 +9,8 @@ use crate::{
 impl Collection {
     /// The hits of a query put together by a field, in the order of their best ones. The limit and the
     /// offset of the query count groups. As many hits are looked at as it takes, up to the
-    /// [limit](crate::Limits::hits) of one query; groups that are not full are then looked through
-    /// one by one, unless the query has prefetches.
+    /// [limit](crate::Limits::hits) of one query; groups that are not full are then filled by a
+    /// filtered search, unless the query has prefetches: quick where the schema declares the field.
     ///
     /// ```
     /// # use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};

@@ -1,7 +1,7 @@
 //! Hits put together by a field of their payloads.
 
 use super::{
-    Filter, Hit, Query, Scope, Shows,
+    Hit, Query, Scope, Shows, field,
     found::Found,
     scan::get,
     search::{Answer, find, hits},
@@ -71,6 +71,9 @@ pub struct Group {
 /// So many times as many hits are asked for where there were too few groups among them.
 const MORE: usize = 4;
 
+/// So many groups are filled in one search, whose filter has a condition for each.
+const AT_ONCE: usize = 64;
+
 /// A group of which nothing has been read but its value.
 struct Gathered {
     key: Value,
@@ -104,11 +107,12 @@ pub(crate) fn groups(
     };
     groups.drain(..offset.min(groups.len()));
     if can_fill && answer.found.len() >= limit {
-        query.limit = Some(by.size);
-        for group in &mut groups {
-            if group.found.len() < by.size {
-                fill(group, &query, by, scope, cancel)?;
-            }
+        let wanting = groups.iter_mut();
+        let mut wanting: Vec<_> = wanting
+            .filter(|group| group.found.len() < by.size)
+            .collect();
+        for some in wanting.chunks_mut(AT_ONCE) {
+            fill(some, &query, by, scope, cancel)?;
         }
     }
     let sizes: Vec<usize> = groups.iter().map(|group| group.found.len()).collect();
@@ -190,26 +194,47 @@ fn gather(
     Ok(groups)
 }
 
-/// Looks for more hits of one group.
+/// Looks for more hits of these groups: of all in one search, and again of those that the hits of others have
+/// left too little room for.
 fn fill(
-    group: &mut Gathered,
+    groups: &mut [&mut Gathered],
     query: &Query,
     by: &GroupBy,
     scope: &mut Scope<'_>,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut query = query.clone();
-    let is_in = Filter::Equals(by.field.clone(), group.key.clone());
-    query.filter = Some(match query.filter.take() {
-        Some(filter) => filter & is_in,
-        None => is_in,
-    });
-    let view = scope.view;
-    let found = find(view, &query.checked(scope)?, cancel)?.found;
-    if found.len() > group.found.len() {
-        group.found = found;
+    let (view, most) = (scope.view, scope.limits.hits);
+    let mut limit = groups.len().saturating_mul(by.size);
+    loop {
+        let wanting = groups.iter().filter(|group| group.found.len() < by.size);
+        let are_in = wanting.map(|group| field(by.field.clone()).eq(group.key.clone()));
+        let Some(are_in) = are_in.reduce(|all, is_in| all | is_in) else {
+            return Ok(());
+        };
+        limit = limit.saturating_mul(MORE).min(most);
+        let mut query = query.clone();
+        query.limit = Some(limit);
+        query.filter = Some(match query.filter.take() {
+            Some(filter) => filter & are_in,
+            None => are_in,
+        });
+        let found = find(view, &query.checked(scope)?, cancel)?.found;
+        let mut gathered: BTreeMap<SortKey<'static>, Vec<Found>> = BTreeMap::new();
+        for group in gather(view, &found, by, usize::MAX, cancel)? {
+            let key = SortKey::of(&group.key).map(SortKey::into_owned);
+            gathered.extend(key.map(|key| (key, group.found)));
+        }
+        for group in groups.iter_mut() {
+            let key = SortKey::of(&group.key).map(SortKey::into_owned);
+            let more = key.and_then(|key| gathered.remove(&key));
+            if let Some(more) = more.filter(|more| more.len() > group.found.len()) {
+                group.found = more;
+            }
+        }
+        if found.len() < limit || limit == most {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 fn look_up(

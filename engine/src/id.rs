@@ -17,7 +17,10 @@ use uuid::Uuid;
 /// use amphora::PointId;
 /// assert!(PointId::from(7) < PointId::from("7"));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// As JSON it is a number, a string, or `{ "uuid": "67e55044-10b1-426f-9247-bb680e5fe0c8" }`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub enum PointId {
     /// An unsigned integer.
     Number(u64),
@@ -53,6 +56,45 @@ impl fmt::Display for PointId {
             Self::Uuid(uuid) => uuid.fmt(f),
             Self::Text(text) => text.fmt(f),
         }
+    }
+}
+
+/// A [`PointId`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a point id: an unsigned integer, a string, or { \"uuid\": .. }"
+)]
+enum Written {
+    Number(u64),
+    Text(String),
+    Uuid { uuid: String },
+}
+
+impl From<PointId> for Written {
+    fn from(id: PointId) -> Self {
+        match id {
+            PointId::Number(number) => Self::Number(number),
+            PointId::Text(text) => Self::Text(text.as_ref().to_owned()),
+            PointId::Uuid(uuid) => Self::Uuid {
+                uuid: uuid.to_string(),
+            },
+        }
+    }
+}
+
+impl TryFrom<Written> for PointId {
+    type Error = String;
+
+    fn try_from(written: Written) -> std::result::Result<Self, String> {
+        Ok(match written {
+            Written::Number(number) => Self::Number(number),
+            Written::Text(text) => Self::from(text),
+            Written::Uuid { uuid } => {
+                let parsed = Uuid::try_parse(&uuid);
+                Self::Uuid(parsed.map_err(|error| format!("a point id is no UUID: {error}"))?)
+            }
+        })
     }
 }
 

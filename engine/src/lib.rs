@@ -41,6 +41,8 @@
 
 // vocabulary: no I/O, no threads
 mod error;
+mod datetime;
+mod geo;
 mod id;
 mod expiry;
 mod payload;
@@ -98,6 +100,7 @@ pub use collection::{
 pub use database::{Database, DatabaseBuilder, Health};
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use executor::{BoxFuture, Executor, ThreadExecutor, block_on};
+pub use geo::{GeoArea, GeoPoint};
 pub use id::PointId;
 pub use op::{Feed, IntoIter, Op};
 pub use options::{Durability, Limits, Options, PoolOptions};
@@ -105,11 +108,12 @@ pub use payload::Payload;
 pub use point::Point;
 pub use pool::{Histogram, Lane, LaneStats, PoolStats, Pools};
 pub use query::{
-    Bm25, CountEstimate, Cursor, CursorValue, Decay, DecayShape, Distance, DistanceMatrix, Effort,
-    Example, ExamplePoint, Explained, ExplainedPart, ExplainedQuery, Expr, Facet, FacetHit,
-    FieldPath, Filter, Function, Fusion, Get, Group, GroupBy, Hit, Least, Mmr, Neighbors, OrderBy,
-    PrefetchScore, Projection, Query, QueryKind, Recommend, RecommendStrategy, Scroll, ScrollOrder,
-    ScrollPage, Snippet, Strategy, TextParseError, TextQuery, field,
+    Bm25, Condition, CountEstimate, Cursor, CursorValue, Decay, DecayShape, Distance,
+    DistanceMatrix, Effort, Example, ExamplePoint, Explained, ExplainedPart, ExplainedQuery, Expr,
+    Facet, FacetHit, FieldPath, Filter, Function, Fusion, Get, Group, GroupBy, Hit, Least, Mmr,
+    Neighbors, OrderBy, ParseError, PrefetchScore, Projection, Query, QueryKind, Recommend,
+    RecommendStrategy, Scroll, ScrollOrder, ScrollPage, Snippet, Strategy, TextQuery, Wording,
+    field,
 };
 pub use schema::{
     Datatype, Field, Hnsw, Language, Metric, Quantization, Schema, Sparse, StopWords, Text,

@@ -221,7 +221,8 @@ impl Part {
         }
     }
 
-    fn find(&self, id: &PointId) -> Result<Option<u32>> {
+    /// The live row of the point with this id.
+    pub(crate) fn find(&self, id: &PointId) -> Result<Option<u32>> {
         match self {
             Self::Memory(rows) => Ok(rows.find(id)),
             Self::Stored(stored) => match stored.segment.segment.find(id)? {
@@ -287,6 +288,11 @@ impl Part {
                 None => Ok(None),
             },
         }
+    }
+
+    /// Whether a row has the vector of this number, of whatever kind.
+    pub(crate) fn has_vector(&self, row: u32, number: u32) -> Result<bool> {
+        Ok(self.vector(row, number)?.is_some() || self.sparse(row, number)?.is_some())
     }
 
     /// Calls `visit` with its rows, live or not, a stretch at a time: those that one sketch is of, if

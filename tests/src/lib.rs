@@ -1,5 +1,6 @@
 //! What the tests and benches of Amphora share: real data, runtimes, counters, figures.
 
+pub mod brute;
 pub mod child;
 pub mod clustered;
 pub mod count;

@@ -16,7 +16,7 @@ use crate::{
     options::{Durability, Limits},
     payload::Payload,
     point::Point,
-    query::{self, Filter},
+    query::{self, Conditions, Filter},
     schema::{Field, Sparse, Text, Vector},
     shape::Alteration,
     sparse_vector::{Halves, SparseVector},
@@ -241,10 +241,11 @@ impl Store {
         cancel: Arc<Cancel>,
     ) -> Result<u64> {
         let small = edits.iter().all(|(_, draft)| is_small(draft));
+        let analyzers = Arc::clone(self.state.analyzers());
         let check = move |limits: &Limits| {
             let edits = edits.into_iter();
             edits
-                .map(|(state, draft)| check::edit(&state, draft, limits))
+                .map(|(state, draft)| check::edit(&state, draft, limits, &analyzers))
                 .collect::<Result<Vec<_>>>()
         };
         let edits = self.prepare(small, &cancel, check).await?;
@@ -279,8 +280,9 @@ struct Steps {
 
 impl Steps {
     async fn run(self, filter: Filter, how: How) -> Result<u64> {
-        let filter = filter.checked(&self.store.options.limits)?;
-        check_how(&how, &self.state.shape().schema)?;
+        let shape = self.state.shape();
+        let filter = filter.checked(self.store.terms(&shape))?;
+        check_how(&how, &shape.schema)?;
         let mut changed = 0;
         let mut next = Some(0);
         let mut claimed = false;
@@ -314,7 +316,7 @@ impl Steps {
         &self,
         view: &Arc<OnceLock<Arc<View>>>,
         first: u64,
-        filter: Filter,
+        filter: Conditions,
     ) -> Result<(Vec<PointId>, Option<u64>)> {
         let (view, state, limit) = (
             Arc::clone(view),

@@ -9,20 +9,26 @@ use super::{
     write::not_json,
 };
 use crate::{
+    datetime::micros,
     error::{Error, Result},
     fields::some_value,
+    geo::GeoPoint,
     id::{CollectionId, PointId},
     options::Limits,
     payload::Payload,
     point::{Point, Record},
+    query::Terms,
     schema::{Field, Schema, quoted},
     shape::Shape,
     sparse,
     sparse_vector::Halves,
+    texts::Analyzers,
     vector::{accept_multi, accept_vector, check_is_multi},
     wal::{Change, put_record, start_upsert},
 };
 use serde_json::Value;
+use std::sync::Arc;
+use uuid::Uuid;
 
 /// More than this is encoded on a pool: it would hold up an executor.
 const INLINE_BYTES: usize = 32 << 10;
@@ -98,14 +104,25 @@ pub(super) fn delete(
 }
 
 /// Checks an edit of points that are named by their ids.
-pub(super) fn edit(collection: &CollectionState, edit: Draft, limits: &Limits) -> Result<Checked> {
+pub(super) fn edit(
+    collection: &CollectionState,
+    edit: Draft,
+    limits: &Limits,
+    analyzers: &Arc<Analyzers>,
+) -> Result<Checked> {
     let shape = collection.shape();
     let schema = &shape.schema;
     let action = match edit {
         Draft::Write(points, when) => {
             let when = match when {
-                When::AbsentOr(filter) => When::AbsentOr(filter.checked(limits)?),
-                when => when,
+                When::AbsentOr(filter) => When::AbsentOr(filter.checked(Terms {
+                    shape: &shape,
+                    limits,
+                    analyzers,
+                })?),
+                When::Always => When::Always,
+                When::Absent => When::Absent,
+                When::Present => When::Present,
             };
             Action::Write(records(points, schema, limits)?, when)
         }
@@ -279,6 +296,12 @@ fn fits(value: &Value, field: Field) -> bool {
         }
         (Value::Number(number), Field::Integer) => number.is_i64() || number.is_u64(),
         (Value::Number(_), Field::Float) => true,
+        (Value::String(text), Field::DateTime) => micros(text).is_some(),
+        (Value::String(text), Field::Uuid) => {
+            let mut buffer = Uuid::encode_buffer();
+            Uuid::try_parse(text).is_ok_and(|it| it.hyphenated().encode_lower(&mut buffer) == text)
+        }
+        (value, Field::Geo) if value.is_object() => GeoPoint::of(value).is_some(),
         (Value::Array(items), _) => items
             .iter()
             .all(|item| !item.is_array() && fits(item, field)),

@@ -5,7 +5,7 @@ use crate::{
     id::{CollectionId, PointId},
     payload::Payload,
     point::{Point, Record},
-    query::Filter,
+    query::{Conditions, Filter},
     shape::Shape,
 };
 use std::{sync::Arc, time::SystemTime};
@@ -54,7 +54,7 @@ pub enum Selection {
 
 #[derive(Clone, Debug)]
 pub(super) enum Draft {
-    Write(Vec<Point>, When),
+    Write(Vec<Point>, When<Filter>),
     /// The vectors of these points in place of those that the stored ones have.
     SetVectors(Vec<Point>),
     Change(Selection, How),
@@ -62,14 +62,14 @@ pub(super) enum Draft {
 
 /// Which of the points given are written.
 #[derive(Clone, Debug)]
-pub(super) enum When {
+pub(super) enum When<F> {
     Always,
     /// Those whose ids no point has.
     Absent,
     /// Those whose ids a point has.
     Present,
     /// Those whose ids no point has, or one that matches.
-    AbsentOr(Filter),
+    AbsentOr(F),
 }
 
 /// What happens to each selected point.
@@ -153,7 +153,7 @@ impl Edit {
         Self::change(points, How::Expire(at))
     }
 
-    fn write(points: impl IntoIterator<Item = Point>, when: When) -> Self {
+    fn write(points: impl IntoIterator<Item = Point>, when: When<Filter>) -> Self {
         Self(Draft::Write(points.into_iter().collect(), when))
     }
 
@@ -213,10 +213,10 @@ pub(crate) struct Checked {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    Write(Vec<Record>, When),
+    Write(Vec<Record>, When<Conditions>),
     SetVectors(Vec<Record>),
     /// Of the points with these ids those that match, if there is a filter.
-    Change(Vec<PointId>, Option<Filter>, How),
+    Change(Vec<PointId>, Option<Conditions>, How),
 }
 
 impl Checked {

@@ -41,6 +41,8 @@ mod read_view;
 mod many;
 mod rerank;
 mod groups;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use committer::Committer;
 pub use edit::{Batch, Edit, Selection};

@@ -125,7 +125,7 @@ impl ReadView {
     /// See [`Collection::count_matching`](super::Collection::count_matching).
     pub fn count_matching(&self, filter: Filter) -> Op<u64> {
         self.read(move |store, view, cancel| {
-            let filter = filter.checked(&store.options.limits)?;
+            let filter = filter.checked(store.terms(view.shape()))?;
             query::count(view, Some(&filter), cancel)
         })
     }
@@ -133,7 +133,7 @@ impl ReadView {
     /// See [`Collection::estimate_count`](super::Collection::estimate_count).
     pub fn estimate_count(&self, filter: Filter) -> Op<CountEstimate> {
         self.read(move |store, view, cancel| {
-            let filter = filter.checked(&store.options.limits)?;
+            let filter = filter.checked(store.terms(view.shape()))?;
             query::estimate(view, &filter, cancel)
         })
     }
@@ -141,8 +141,8 @@ impl ReadView {
     /// See [`Collection::facet`](super::Collection::facet).
     pub fn facet(&self, facet: Facet) -> Op<Vec<FacetHit>> {
         self.read(move |store, view, cancel| {
-            let facet = facet.checked(&store.options.limits)?;
-            query::facet(view, &facet, cancel)
+            let filter = facet.checked(store.terms(view.shape()))?;
+            query::facet(view, &facet, filter.as_ref(), cancel)
         })
     }
 
@@ -195,7 +195,8 @@ impl ReadView {
             store.read(move |store, cancel| {
                 let mut walk = lock(&walk);
                 if let Some(scroll) = scroll {
-                    *walk = Some(scroll.walk(reads.pin()?, &store.options.limits)?);
+                    let (limits, analyzers) = (&store.options.limits, store.state.analyzers());
+                    *walk = Some(scroll.walk(reads.pin()?, limits, analyzers)?);
                 }
                 let next = |walk: &mut Walk| walk.next(first, cancel);
                 walk.as_mut().map_or(Ok((Vec::new(), None)), next)
@@ -206,7 +207,8 @@ impl ReadView {
     /// See [`Collection::scroll_page`](super::Collection::scroll_page).
     pub fn scroll_page(&self, scroll: Scroll) -> Op<ScrollPage> {
         self.read(move |store, view, cancel| {
-            scroll.page(Arc::clone(view), &store.options.limits, cancel)
+            let (limits, analyzers) = (&store.options.limits, store.state.analyzers());
+            scroll.page(Arc::clone(view), limits, analyzers, cancel)
         })
     }
 }

@@ -13,10 +13,12 @@ use crate::{
     id::{CollectionId, PointId},
     options::Limits,
     point::Record,
-    query::Filter,
+    query::{Conditions, Subject},
     schema::Schema,
+    shape::Shape,
     wal::{Change, put_batch, start_upsert},
 };
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The points that are there.
@@ -51,6 +53,30 @@ pub(super) fn resolve(
     Ok((overlay.into_change(limits)?, count))
 }
 
+/// A point that conditions are asked of.
+struct Asked<'a>(&'a Record, &'a Shape);
+
+impl Subject for Asked<'_> {
+    fn id(&self) -> Result<PointId> {
+        Ok(self.0.id.clone())
+    }
+
+    fn has_vector(&self, number: u32) -> Result<bool> {
+        let Self(record, shape) = self;
+        let dense = shape
+            .place(number)
+            .and_then(|place| record.vectors.get(place));
+        let sparse = shape
+            .sparse_place(number)
+            .and_then(|place| record.sparse.get(place));
+        Ok(dense.is_some_and(Option::is_some) || sparse.is_some_and(Option::is_some))
+    }
+
+    fn payload(&mut self) -> Result<&Map<String, Value>> {
+        self.0.payload.checked()
+    }
+}
+
 /// The points as the edits so far leave them.
 struct Overlay<'a, P> {
     below: &'a P,
@@ -69,7 +95,7 @@ impl<P: Points> Overlay<'_, P> {
         match action {
             Action::Write(records, when) => {
                 for record in records {
-                    if self.is_wanted(collection, &record.id, &when)? {
+                    if self.is_wanted(collection, &shape, &record.id, &when)? {
                         self.put(collection, record);
                         count += 1;
                     }
@@ -92,7 +118,7 @@ impl<P: Points> Overlay<'_, P> {
             }
             Action::Change(ids, filter, How::Delete) => {
                 for id in ids {
-                    if self.is_selected(collection, &id, filter.as_ref())? {
+                    if self.is_selected(collection, &shape, &id, filter.as_ref())? {
                         self.written.insert((collection, id), None);
                         count += 1;
                     }
@@ -103,7 +129,8 @@ impl<P: Points> Overlay<'_, P> {
                     let Some(record) = self.read(collection, &id)? else {
                         continue;
                     };
-                    if filter.as_ref().is_none_or(|f| f.matches(&record.payload)) {
+                    let fits = |filter: &Conditions| filter.hold_for(&mut Asked(&record, &shape));
+                    if filter.as_ref().map_or(Ok(true), fits)? {
                         self.put(collection, changed(record, &how, &shape.schema)?);
                         count += 1;
                     }
@@ -113,14 +140,20 @@ impl<P: Points> Overlay<'_, P> {
         Ok(count)
     }
 
-    fn is_wanted(&self, collection: CollectionId, id: &PointId, when: &When) -> Result<bool> {
+    fn is_wanted(
+        &self,
+        collection: CollectionId,
+        shape: &Shape,
+        id: &PointId,
+        when: &When<Conditions>,
+    ) -> Result<bool> {
         Ok(match when {
             When::Always => true,
             When::Absent => !self.contains(collection, id)?,
             When::Present => self.contains(collection, id)?,
             When::AbsentOr(filter) => {
-                let record = self.read(collection, id)?;
-                record.is_none_or(|record| filter.matches(&record.payload))
+                !self.contains(collection, id)?
+                    || self.is_selected(collection, shape, id, Some(filter))?
             }
         })
     }
@@ -128,14 +161,17 @@ impl<P: Points> Overlay<'_, P> {
     fn is_selected(
         &self,
         collection: CollectionId,
+        shape: &Shape,
         id: &PointId,
-        filter: Option<&Filter>,
+        filter: Option<&Conditions>,
     ) -> Result<bool> {
         let Some(filter) = filter else {
             return self.contains(collection, id);
         };
-        let record = self.read(collection, id)?;
-        Ok(record.is_some_and(|record| filter.matches(&record.payload)))
+        match self.read(collection, id)? {
+            Some(record) => filter.hold_for(&mut Asked(&record, shape)),
+            None => Ok(false),
+        }
     }
 
     fn contains(&self, collection: CollectionId, id: &PointId) -> Result<bool> {

@@ -17,8 +17,9 @@ use crate::{
     op::{Inline, Op, overloaded},
     options::{Durability, Limits, Options},
     pool::{Entrances, PoolStats},
-    query::{Others, Scope},
+    query::{Others, Scope, Terms},
     reply,
+    shape::Shape,
     vfs::Vfs,
     view::View,
 };
@@ -148,6 +149,15 @@ impl Store {
         Op::job(self.lanes.io.clone(), Inline::Never, check)
             .step_of(cancel)
             .await
+    }
+
+    /// What filters of a collection of this shape are checked by.
+    pub(super) fn terms<'a>(&'a self, shape: &'a Shape) -> Terms<'a> {
+        Terms {
+            shape,
+            limits: &self.options.limits,
+            analyzers: self.state.analyzers(),
+        }
     }
 
     /// Sends a write to the commit thread and awaits its answer.

@@ -6,8 +6,9 @@ use super::{
     format::{Class, HEADER, Header, MANY, NONE, RESTS},
     number::Key,
     path::some_value,
+    place::Place,
 };
-use crate::schema::Field;
+use crate::{datetime::micros, geo::GeoPoint, schema::Field};
 use serde_json::{Map, Value};
 use std::{collections::HashMap, mem};
 
@@ -32,6 +33,8 @@ enum Values {
     Texts(HashMap<Box<str>, u32>),
     Numbers(HashMap<Key, u32>),
     Bools(HashMap<Key, u32>),
+    Times(HashMap<Key, u32>),
+    Places(HashMap<Place, u32>),
 }
 
 /// The different values in their order, as they are written.
@@ -52,6 +55,8 @@ impl Builder {
                 Class::Text => Values::Texts(HashMap::new()),
                 Class::Number => Values::Numbers(HashMap::new()),
                 Class::Bool => Values::Bools(HashMap::new()),
+                Class::Time => Values::Times(HashMap::new()),
+                Class::Place => Values::Places(HashMap::new()),
             },
             strays: 0,
             ordinals: Vec::new(),
@@ -174,6 +179,15 @@ impl Values {
                 let next = known.len() as u32;
                 Some(*known.entry(Key::from(*value)).or_insert(next))
             }
+            (Self::Times(known), Value::String(text)) => {
+                let next = known.len() as u32;
+                Some(*known.entry(Key::from(micros(text)?)).or_insert(next))
+            }
+            (Self::Places(known), Value::Object(_)) => {
+                let next = known.len() as u32;
+                let place = Place::of(GeoPoint::of(value)?);
+                Some(*known.entry(place).or_insert(next))
+            }
             _ => None,
         }
     }
@@ -187,7 +201,14 @@ impl Values {
                     sorted.keys.push(sorted.texts.len() as u64);
                 }
             }
-            Self::Numbers(known) | Self::Bools(known) => {
+            Self::Places(known) => {
+                for place in sorted.order(known) {
+                    sorted.texts.extend_from_slice(&place.bytes());
+                    sorted.keys.push(place.cell);
+                    sorted.rests.push(0);
+                }
+            }
+            Self::Numbers(known) | Self::Bools(known) | Self::Times(known) => {
                 for key in sorted.order(known) {
                     sorted.keys.push(key.float);
                     sorted.rests.push(key.rest);

@@ -8,11 +8,14 @@ use super::{
     format::{Class, HEADER, Header, MANY, NONE, RESTS, take},
     number::Key,
     order::SortKey,
+    place::{self, cells},
 };
 use crate::{
     codec::{DecodeError, Decoded},
+    geo::{GeoArea, GeoPoint},
     schema::Field,
 };
+use roaring::RoaringBitmap;
 use serde_json::Value;
 use std::ops::{Bound, Range};
 
@@ -38,6 +41,13 @@ pub(crate) struct Selection<'a> {
     column: Column<'a>,
     low: u32,
     high: u32,
+}
+
+/// The rows that a column tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Found<'a> {
+    Stretch(Selection<'a>),
+    Rows(RoaringBitmap),
 }
 
 impl<'a> Column<'a> {
@@ -82,7 +92,11 @@ impl<'a> Column<'a> {
                 let end = self.keys.last().copied().unwrap_or(0);
                 self.keys.is_sorted() && end == self.header.texts
             }
-            Class::Number | Class::Bool => self.texts.is_empty(),
+            Class::Place => {
+                let bytes = self.keys.len().checked_mul(place::BYTES);
+                self.keys.is_sorted() && bytes == Some(self.texts.len())
+            }
+            Class::Number | Class::Bool | Class::Time => self.texts.is_empty(),
         };
         let sound = texts
             && ascends(self.starts)
@@ -100,7 +114,12 @@ impl<'a> Column<'a> {
         self.check()?;
         let ascend = |value: u32| match self.class {
             Class::Text => self.text(value - 1) < self.text(value),
-            Class::Number | Class::Bool => self.key(value - 1) < self.key(value),
+            Class::Place => {
+                let place = |value| Some((self.key(value), self.place(value)?));
+                let places = place(value - 1).zip(place(value));
+                places.is_some_and(|(a, b)| a.0 < b.0 || (a.0 == b.0 && a.1 != b.1))
+            }
+            Class::Number | Class::Bool | Class::Time => self.key(value - 1) < self.key(value),
         };
         if !(1..self.header.values).all(ascend) {
             return Err(DecodeError("the values of a column do not ascend"));
@@ -122,8 +141,9 @@ impl<'a> Column<'a> {
     /// The rows of which some value equals this one; unknown when that is not of the field's type,
     /// and the field has such values.
     pub(crate) fn equal(&self, value: &Value) -> Option<Selection<'a>> {
-        if Class::of(value)? != self.class {
-            return self.without(Class::of(value)?);
+        let class = Class::of(value)?;
+        if class != self.class {
+            return self.without(class);
         }
         let (below, up_to) = match value {
             Value::String(text) => (
@@ -139,27 +159,121 @@ impl<'a> Column<'a> {
 
     /// The rows of which some value is a number within these bounds; unknown when the field has
     /// numbers and its type is another.
-    pub(crate) fn within(&self, low: &Bound<Value>, high: &Bound<Value>) -> Option<Selection<'a>> {
+    pub(crate) fn within(&self, low: &Bound<Key>, high: &Bound<Key>) -> Option<Selection<'a>> {
         if self.class != Class::Number {
             return self.without(Class::Number);
         }
+        Some(self.between(low, high))
+    }
+
+    /// The rows of which some value is a date-time within these bounds, in microseconds.
+    pub(crate) fn times(&self, low: &Bound<i64>, high: &Bound<i64>) -> Option<Found<'a>> {
+        let found = match self.class {
+            // Other strings are none.
+            Class::Time => Some(self.between(&low.map(Key::from), &high.map(Key::from))),
+            Class::Text => None,
+            _ => self.without(Class::Text),
+        };
+        found.map(Found::Stretch)
+    }
+
+    /// The rows of which some value is a string that begins so.
+    pub(crate) fn prefix(&self, prefix: &str) -> Option<Selection<'a>> {
+        if self.class != Class::Text {
+            return self.without(Class::Text);
+        }
+        let prefix = prefix.as_bytes();
+        let first = self.first(|value| self.text(value) >= prefix);
+        let has = |value| self.text(value).starts_with(prefix);
+        Some(self.of(first..self.first(|value| value >= first && !has(value))))
+    }
+
+    /// The rows of which some value is a string like this.
+    pub(crate) fn texts_where(&self, is_it: impl Fn(&[u8]) -> bool) -> Option<RoaringBitmap> {
+        if self.class != Class::Text {
+            return self
+                .without(Class::Text)
+                .map(|none| none.rows().into_iter().collect());
+        }
+        let values = (0..self.header.values).filter(|value| is_it(self.text(*value)));
+        Some(self.rows_of(values.map(|value| value..value + 1)))
+    }
+
+    /// The rows of which some value is one of these.
+    pub(crate) fn any_of(&self, values: &[Value]) -> Option<RoaringBitmap> {
+        let found = values.iter().map(|value| self.equal(value));
+        let found = found.collect::<Option<Vec<_>>>()?;
+        Some(self.rows_of(found.into_iter().map(|found| found.low..found.high)))
+    }
+
+    /// The rows of which some value is none of these.
+    pub(crate) fn except(&self, values: &[Value]) -> Option<RoaringBitmap> {
+        if !self.has_all() {
+            return None;
+        }
+        let found = values.iter().filter_map(|value| self.equal(value));
+        let found = found.map(|found| found.low..found.high);
+        let mut without: Vec<_> = found.filter(|values| !values.is_empty()).collect();
+        without.sort_unstable_by_key(|values| values.start);
+        let ends = without
+            .iter()
+            .map(|values| values.start)
+            .chain([self.header.values]);
+        let starts = [0]
+            .into_iter()
+            .chain(without.iter().map(|values| values.end));
+        Some(self.rows_of(starts.zip(ends).map(|(start, end)| start..end)))
+    }
+
+    /// The rows of which some value is a place in this area; unknown unless the field is declared to hold
+    /// places.
+    pub(crate) fn places_in(&self, area: &GeoArea) -> Option<RoaringBitmap> {
+        if self.class != Class::Place {
+            return None;
+        }
+        let mut rows = RoaringBitmap::new();
+        for cells in cells(&area.bounds()) {
+            let first = self.first(|value| self.key(value).float >= *cells.start());
+            let end = self.first(|value| self.key(value).float > *cells.end());
+            let is_in = |value: &u32| self.place(*value).is_some_and(|place| area.contains(place));
+            for value in (first..end).filter(is_in) {
+                rows.extend(self.postings_of(value..value + 1));
+            }
+        }
+        Some(rows)
+    }
+
+    fn place(&self, value: u32) -> Option<GeoPoint> {
+        let start = value as usize * place::BYTES;
+        place::point(self.texts.get(start..start.checked_add(place::BYTES)?)?)
+    }
+
+    fn rows_of(&self, values: impl Iterator<Item = Range<u32>>) -> RoaringBitmap {
+        let mut rows = RoaringBitmap::new();
+        values.for_each(|values| rows.extend(self.postings_of(values)));
+        rows
+    }
+
+    fn between(&self, low: &Bound<Key>, high: &Bound<Key>) -> Selection<'a> {
         let low = match low {
             Bound::Unbounded => 0,
-            Bound::Included(low) => self.around(Key::of(low.as_number()?)).0,
-            Bound::Excluded(low) => self.around(Key::of(low.as_number()?)).1,
+            Bound::Included(low) => self.around(*low).0,
+            Bound::Excluded(low) => self.around(*low).1,
         };
         let high = match high {
             Bound::Unbounded => self.header.values,
-            Bound::Included(high) => self.around(Key::of(high.as_number()?)).1,
-            Bound::Excluded(high) => self.around(Key::of(high.as_number()?)).0,
+            Bound::Included(high) => self.around(*high).1,
+            Bound::Excluded(high) => self.around(*high).0,
         };
-        Some(self.of(low..high))
+        self.of(low..high)
     }
 
-    /// Whether it has every value of the field.
+    /// Whether it has every string, number and boolean of the field, as it stands there.
     pub(crate) fn has_all(&self) -> bool {
-        let classes = [Class::Text, Class::Number, Class::Bool];
-        !classes.iter().any(|class| self.header.has(class.stray()))
+        let scalars = [Class::Text, Class::Number, Class::Bool];
+        let mut strays = scalars.iter().map(|class| self.header.has(class.stray()));
+        // Of a date-time it is not known as which string it stands there, and a place is no scalar.
+        scalars.contains(&self.class) && !strays.any(|has| has)
     }
 
     /// How many different values there are; they are numbered in their order.
@@ -171,7 +285,7 @@ impl<'a> Column<'a> {
     pub(crate) fn sort_key(&self, value: u32) -> SortKey<'a> {
         match self.class {
             Class::Text => SortKey::Text(self.text(value).into()),
-            Class::Number => SortKey::Number(self.key(value)),
+            Class::Number | Class::Time | Class::Place => SortKey::Number(self.key(value)),
             Class::Bool => SortKey::Bool(self.key(value) > Key::from(false)),
         }
     }
@@ -207,7 +321,9 @@ impl<'a> Column<'a> {
 
     /// No rows, if no value is of this class, which is not the column's.
     fn without(&self, class: Class) -> Option<Selection<'a>> {
-        (!self.header.has(class.stray())).then(|| self.of(0..0))
+        // Date-times are strings, too.
+        let has = class == Class::Text && self.class == Class::Time && self.header.values > 0;
+        (!has && !self.header.has(class.stray())).then(|| self.of(0..0))
     }
 
     fn of(&self, values: Range<u32>) -> Selection<'a> {
@@ -314,6 +430,10 @@ mod tests {
         found.map(|found| sorted(found.rows()))
     }
 
+    fn key(number: u64) -> Bound<Key> {
+        Bound::Excluded(Key::of(&number.into()))
+    }
+
     fn sorted(mut rows: Vec<u32>) -> Vec<u32> {
         rows.sort_unstable();
         rows
@@ -335,7 +455,7 @@ mod tests {
         assert_eq!(rows(column.equal(&json!("three"))), None);
         let all = column.within(&Bound::Unbounded, &Bound::Unbounded).unwrap();
         assert_eq!((sorted(all.rows()), all.count()), (vec![0, 2], 3));
-        let none = column.within(&Bound::Excluded(json!(2)), &Bound::Excluded(json!(2)));
+        let none = column.within(&key(2), &key(2));
         assert_eq!(rows(none), Some(vec![]));
 
         let bytes = build(Field::Keyword, &payloads);

@@ -3,13 +3,15 @@
 //! ```text
 //! header    rows u32, values u32, entries u32, flags u32, length of texts u64, zero u64
 //! keys      for each value u64, ascending: a number as the nearest float in the integers' order, a
-//!           boolean as 0 or 1, a text as where it ends in texts
+//!           boolean as 0 or 1, a text as where it ends in texts, a date-time as microseconds since 1970
+//!           in the order of integers without sign, a place as its cell
 //! starts    for each value and once more, where its rows start in postings u32
 //! postings  for each entry u32: a row that has the value, ascending within each value
 //! spans     for each row and once more, where its ordinals start u32; if a row has several values
 //! ordinals  for each row u32: which value it has, or the largest u32; with spans for each entry
 //! rests     for each value i16: what an integer exceeds the nearest float by; if any does
-//! texts     one behind the other, ascending
+//! texts     one behind the other, ascending; or for each place its longitude and latitude f64, ascending
+//!           within each cell
 //! ```
 //!
 //! An entry is a row and one of its values. A value that the field may not have by its declaration
@@ -39,19 +41,25 @@ pub(super) enum Class {
     Text,
     Number,
     Bool,
+    /// Strings that are date-times, by what they mean.
+    Time,
+    /// Objects that are places.
+    Place,
 }
 
 impl Class {
     /// What a field is declared to hold.
     pub(super) fn declared(field: Field) -> Self {
         match field {
-            Field::Keyword => Self::Text,
+            Field::Keyword | Field::Uuid => Self::Text,
+            Field::DateTime => Self::Time,
+            Field::Geo => Self::Place,
             Field::Integer | Field::Float => Self::Number,
             Field::Bool => Self::Bool,
         }
     }
 
-    /// None of what no condition holds for.
+    /// Strings, numbers or booleans; none of what is no scalar.
     pub(super) fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(_) => Some(Self::Text),
@@ -61,7 +69,7 @@ impl Class {
         }
     }
 
-    /// The flag of such values that are not in the column.
+    /// The flag of such scalars that are not in the column.
     pub(super) fn stray(self) -> u32 {
         STRAY << self as u32
     }

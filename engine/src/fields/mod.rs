@@ -6,15 +6,16 @@
 //! payloads too. It knows no segment and no log, and never guesses: a question that a column cannot
 //! answer exactly gets no answer.
 
-mod build;
-mod column;
-mod format;
 mod number;
 mod order;
 mod path;
+mod place;
+mod format;
+mod build;
+mod column;
 
 pub(crate) use build::Builder;
-pub(crate) use column::{Column, Selection};
+pub(crate) use column::{Column, Found, Selection};
 pub(crate) use number::Key;
 pub(crate) use order::{SortKey, extreme};
-pub(crate) use path::some_value;
+pub(crate) use path::{each_value, some_value};

@@ -27,7 +27,6 @@ impl Key {
 impl Key {
     /// The number that this is the key of; of equal ones a whole one.
     pub(crate) fn number(self) -> Number {
-        const SIGN: u64 = 1 << 63;
         let bits = match self.float & SIGN {
             0 => !self.float,
             _ => self.float ^ SIGN,
@@ -46,6 +45,16 @@ impl Key {
     }
 }
 
+/// A time in microseconds.
+impl From<i64> for Key {
+    fn from(micros: i64) -> Self {
+        Self {
+            float: (micros as u64) ^ SIGN,
+            rest: 0,
+        }
+    }
+}
+
 impl From<bool> for Key {
     fn from(value: bool) -> Self {
         Self {
@@ -55,9 +64,10 @@ impl From<bool> for Key {
     }
 }
 
+const SIGN: u64 = 1 << 63;
+
 /// Integers that are ordered as the floats are.
 fn ordered(float: f64) -> u64 {
-    const SIGN: u64 = 1 << 63;
     let bits = float.to_bits();
     if bits & SIGN == 0 { bits | SIGN } else { !bits }
 }

@@ -1,7 +1,7 @@
 //! The best rows of all parts, of what is scored or ranked row by row.
 
 use super::{
-    Filter,
+    Conditions,
     bound::Bound,
     found::{Found, Within},
 };
@@ -18,7 +18,7 @@ type Kept<R> = (R, PointId, usize, u32);
 /// The best so far, of live rows that match a filter.
 pub(super) struct Best<'a, R = ()> {
     parts: &'a [Part],
-    filter: Option<&'a Filter>,
+    filter: Option<&'a Conditions>,
     within: Option<&'a Within>,
     best: TopK<Kept<R>>,
 }
@@ -34,7 +34,7 @@ pub(super) struct OfPart<'a, 'b, R = ()> {
 impl<'a, R: Ord> Best<'a, R> {
     pub(super) fn new(
         parts: &'a [Part],
-        filter: Option<&'a Filter>,
+        filter: Option<&'a Conditions>,
         within: Option<&'a Within>,
         limit: usize,
     ) -> Self {

@@ -1,23 +1,26 @@
 //! A filter bound to one part of a view: answered from columns where the part has them.
 //!
-//! A condition on a field that has a column becomes a stretch of the column's values; what is left
-//! is asked of payloads, one row at a time and after everything that is cheaper. Answers are those
-//! of [`Filter::matches`] on the payload, whatever they come from. Rows count whether or not they
-//! are live; reading payloads, in memory alone, needs rows that are.
+//! A condition on a field that has a column becomes a stretch of the column's values or a set of rows, as
+//! words do by the index over a text; what is left
+//! is asked of points, one row at a time and after everything that is cheaper. Answers are those
+//! of [`Conditions::hold_for`] the point, whatever they come from. Rows count whether or not they
+//! are live, but for those in memory: there the ones that are not may be left out.
 
-use super::Filter;
+use super::filter::{Conditions, Subject, Test, rows_with};
 use crate::{
     cancel::Cancel,
-    error::Result,
-    fields::Selection,
+    error::{Error, Result},
+    fields::{Found, Selection},
+    id::PointId,
     payload::Payload,
-    segment::Segment,
     view::{Part, Payloads},
 };
+use roaring::RoaringBitmap;
+use serde_json::{Map, Value};
 
 /// A filter over the rows of one part.
 pub(crate) struct Bound<'a> {
-    rows: u32,
+    part: &'a Part,
     root: Node<'a>,
     payloads: Payloads<'a>,
     cancel: &'a Cancel,
@@ -27,10 +30,12 @@ pub(crate) struct Bound<'a> {
 enum Node<'a> {
     All(Vec<Node<'a>>),
     Any(Vec<Node<'a>>),
+    AtLeast(usize, Vec<Node<'a>>),
     Not(Box<Node<'a>>),
     Column(Selection<'a>),
-    /// What only payloads can answer.
-    Payload(&'a Filter),
+    Rows(RoaringBitmap),
+    /// What only the point can answer.
+    Asked(&'a Conditions),
 }
 
 /// How many rows match: at least and at most.
@@ -40,8 +45,9 @@ struct Estimate {
     most: u64,
 }
 
-/// The payload of one row, read when it is first needed.
+/// A point, whose payload is read when it is first needed.
 struct Row<'a, 'b> {
+    part: &'b Part,
     number: u32,
     payloads: &'b mut Payloads<'a>,
     payload: Option<Payload>,
@@ -49,16 +55,11 @@ struct Row<'a, 'b> {
 }
 
 impl<'a> Bound<'a> {
-    /// Resolves a filter that was checked. The first filter on a field of a segment reads its
-    /// column.
-    pub(crate) fn new(filter: &'a Filter, part: &'a Part, cancel: &'a Cancel) -> Result<Self> {
-        let root = match part {
-            Part::Memory(_) => Node::Payload(filter),
-            Part::Stored(stored) => Node::of(filter, &stored.segment.segment, cancel)?,
-        };
+    /// Resolves conditions. The first filter on a field of a segment reads its column.
+    pub(crate) fn new(filter: &'a Conditions, part: &'a Part, cancel: &'a Cancel) -> Result<Self> {
         Ok(Self {
-            rows: part.rows(),
-            root,
+            part,
+            root: Node::of(filter, part, cancel)?,
             payloads: part.payloads(),
             cancel,
         })
@@ -67,13 +68,13 @@ impl<'a> Bound<'a> {
     /// How many rows match at most, and exactly so many for one condition on a field that has one
     /// value in each row. `None` when that is not known without payloads.
     pub(crate) fn estimate(&self) -> Option<u64> {
-        let estimate = self.root.estimate(u64::from(self.rows))?;
+        let estimate = self.root.estimate(u64::from(self.part.rows()))?;
         Some(estimate.most)
     }
 
     /// How many rows match at least and at most, as far as it is known without payloads.
     pub(super) fn bounds(&self) -> (u64, u64) {
-        let rows = u64::from(self.rows);
+        let rows = u64::from(self.part.rows());
         let estimate = self.root.estimate(rows);
         estimate.map_or((0, rows), |it| (it.least, it.most))
     }
@@ -81,6 +82,7 @@ impl<'a> Bound<'a> {
     /// Whether a row matches.
     pub(crate) fn matches(&mut self, row: u32) -> Result<bool> {
         self.root.matches(&mut Row {
+            part: self.part,
             number: row,
             payloads: &mut self.payloads,
             payload: None,
@@ -91,51 +93,69 @@ impl<'a> Bound<'a> {
     /// The rows that match, each once. Takes as long as listing the shortest list that they are
     /// all in; without any, as looking at each row.
     pub(crate) fn rows(&mut self) -> Result<Vec<u32>> {
-        self.root.rows(self.rows, &mut self.payloads, self.cancel)
+        self.root.rows(self.part, &mut self.payloads, self.cancel)
     }
 }
 
 impl<'a> Node<'a> {
-    fn of(filter: &'a Filter, segment: &'a Segment, cancel: &Cancel) -> Result<Self> {
-        let nodes = |filters: &'a [Filter]| {
-            let nodes = filters
-                .iter()
-                .map(|filter| Node::of(filter, segment, cancel));
+    fn of(filter: &'a Conditions, part: &'a Part, cancel: &Cancel) -> Result<Self> {
+        let nodes = |all: &'a [Conditions]| {
+            let nodes = all.iter().map(|filter| Node::of(filter, part, cancel));
             let mut nodes = nodes.collect::<Result<Vec<_>>>()?;
             // Every row pays for the first, and few for the last.
-            nodes.sort_by_key(Node::reads_payloads);
-            Ok(nodes)
+            nodes.sort_by_key(Node::asks);
+            Ok::<_, Error>(nodes)
         };
-        let selection = match filter {
-            Filter::All(all) => return nodes(all).map(Node::All),
-            Filter::Any(any) => return nodes(any).map(Node::Any),
-            Filter::Not(filter) => {
-                return Ok(Node::Not(Box::new(Node::of(filter, segment, cancel)?)));
+        Ok(match filter {
+            Conditions::All(all) => Node::All(nodes(all)?),
+            Conditions::Any(any) => Node::Any(nodes(any)?),
+            Conditions::AtLeast(count, some) => Node::AtLeast(*count, nodes(some)?),
+            Conditions::Not(filter) => Node::Not(Box::new(Node::of(filter, part, cancel)?)),
+            Conditions::Ids(ids) => {
+                let rows = ids.iter().map(|id| part.find(id));
+                let rows = rows.filter_map(Result::transpose);
+                Node::Rows(rows.collect::<Result<_>>()?)
             }
-            Filter::Equals(field, value) => {
-                let column = segment.column(field, cancel)?;
-                column.and_then(|column| column.equal(value))
-            }
-            Filter::Within(field, low, high) => {
-                let column = segment.column(field, cancel)?;
-                column.and_then(|column| column.within(low, high))
-            }
-        };
-        Ok(selection.map_or(Node::Payload(filter), Node::Column))
+            Conditions::Vector(_) => Node::Asked(filter),
+            Conditions::Field(path, test) => match Node::of_field(path, test, part, cancel)? {
+                Some(node) => node,
+                None => Node::Asked(filter),
+            },
+        })
     }
 
-    fn reads_payloads(&self) -> bool {
+    /// What is known of a field without its values.
+    fn of_field(path: &str, test: &Test, part: &'a Part, cancel: &Cancel) -> Result<Option<Self>> {
+        if let Test::Words(words) = test {
+            return Ok(rows_with(words, path, part, cancel)?.map(Node::Rows));
+        }
+        let Part::Stored(stored) = part else {
+            return Ok(None);
+        };
+        let column = stored.segment.segment.column(path, cancel)?;
+        let found = column.and_then(|column| test.by(&column));
+        Ok(found.map(|found| match found {
+            Found::Stretch(selection) => Node::Column(selection),
+            Found::Rows(rows) => Node::Rows(rows),
+        }))
+    }
+
+    /// Whether it asks points.
+    fn asks(&self) -> bool {
         match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Node::reads_payloads),
-            Self::Not(node) => node.reads_payloads(),
-            Self::Column(_) => false,
-            Self::Payload(_) => true,
+            Self::All(nodes) | Self::Any(nodes) | Self::AtLeast(_, nodes) => {
+                nodes.iter().any(Node::asks)
+            }
+            Self::Not(node) => node.asks(),
+            Self::Column(_) | Self::Rows(_) => false,
+            Self::Asked(_) => true,
         }
     }
 
     fn matches(&self, row: &mut Row<'_, '_>) -> Result<bool> {
         match self {
             Self::Column(selection) => Ok(selection.has(row.number)),
+            Self::Rows(rows) => Ok(rows.contains(row.number)),
             Self::All(nodes) => all_match(nodes.iter(), row),
             Self::Any(nodes) => {
                 for node in nodes {
@@ -145,8 +165,18 @@ impl<'a> Node<'a> {
                 }
                 Ok(false)
             }
+            Self::AtLeast(count, nodes) => {
+                let mut missing = *count;
+                for (node, left) in nodes.iter().zip((1..=nodes.len()).rev()) {
+                    if missing == 0 || left < missing {
+                        break;
+                    }
+                    missing -= usize::from(node.matches(row)?);
+                }
+                Ok(missing == 0)
+            }
             Self::Not(node) => Ok(!node.matches(row)?),
-            Self::Payload(filter) => Ok(filter.matches(row.payload()?)),
+            Self::Asked(conditions) => conditions.hold_for(row),
         }
     }
 
@@ -169,13 +199,23 @@ impl<'a> Node<'a> {
                 let mut any = nodes.iter().map(|node| node.estimate(rows));
                 any.try_fold(Estimate::exactly(0), |any, node| Some(any.or(node?, rows)))
             }
+            Self::AtLeast(0, _) => Some(Estimate::exactly(rows)),
+            Self::AtLeast(count, nodes) => {
+                let mut most = 0;
+                for node in nodes {
+                    most += node.estimate(rows)?.most;
+                }
+                let most = (most / *count as u64).min(rows);
+                Some(Estimate { least: 0, most })
+            }
             Self::Not(node) => Some(node.estimate(rows)?.not(rows)),
+            Self::Rows(found) => Some(Estimate::exactly(found.len().min(rows))),
             Self::Column(selection) => {
                 let most = u64::from(selection.count()).min(rows);
                 let least = if selection.is_exact() { most } else { 0 };
                 Some(Estimate { least, most })
             }
-            Self::Payload(_) => None,
+            Self::Asked(_) => None,
         }
     }
 
@@ -185,36 +225,47 @@ impl<'a> Node<'a> {
         let all = u64::from(rows);
         match self {
             Self::Column(selection) => u64::from(selection.count()),
+            Self::Rows(rows) => rows.len(),
             Self::All(nodes) => nodes.iter().map(listed).min().unwrap_or(all),
             Self::Any(nodes) => nodes.iter().map(listed).sum::<u64>().min(all),
-            Self::Not(_) | Self::Payload(_) => all,
+            Self::AtLeast(1.., nodes) => nodes.iter().map(listed).sum::<u64>().min(all),
+            Self::AtLeast(0, _) | Self::Not(_) | Self::Asked(_) => all,
         }
     }
 
-    /// Of so many rows those that match, each once.
-    fn rows(&self, rows: u32, payloads: &mut Payloads<'_>, cancel: &Cancel) -> Result<Vec<u32>> {
+    /// Of the rows of a part those that match, each once.
+    fn rows(&self, part: &Part, payloads: &mut Payloads<'_>, cancel: &Cancel) -> Result<Vec<u32>> {
+        let rows = part.rows();
         let has_list = self.listed(rows) < u64::from(rows);
         match self {
             Self::Column(selection) => Ok(selection.rows()),
+            Self::Rows(rows) => Ok(rows.iter().collect()),
             Self::All(nodes) if has_list => {
                 let listed = |(_, node): &(usize, &Node<'_>)| node.listed(rows);
                 let Some((place, shortest)) = nodes.iter().enumerate().min_by_key(listed) else {
                     return Ok(Vec::new());
                 };
-                let found = shortest.rows(rows, payloads, cancel)?;
+                let found = shortest.rows(part, payloads, cancel)?;
                 let others = || nodes[..place].iter().chain(&nodes[place + 1..]);
-                filtered(found, payloads, cancel, |row| all_match(others(), row))
+                filtered(found, part, payloads, cancel, |row| {
+                    all_match(others(), row)
+                })
             }
-            Self::Any(nodes) if has_list => {
+            Self::Any(nodes) | Self::AtLeast(_, nodes) if has_list => {
                 let mut found = Vec::new();
                 for node in nodes {
-                    found.append(&mut node.rows(rows, payloads, cancel)?);
+                    found.append(&mut node.rows(part, payloads, cancel)?);
                 }
                 found.sort_unstable();
                 found.dedup();
-                Ok(found)
+                match self {
+                    Self::AtLeast(2.., _) => {
+                        filtered(found, part, payloads, cancel, |row| self.matches(row))
+                    }
+                    _ => Ok(found),
+                }
             }
-            _ => filtered(0..rows, payloads, cancel, |row| self.matches(row)),
+            _ => filtered(0..rows, part, payloads, cancel, |row| self.matches(row)),
         }
     }
 }
@@ -252,8 +303,16 @@ impl Estimate {
     }
 }
 
-impl Row<'_, '_> {
-    fn payload(&mut self) -> Result<&Payload> {
+impl Subject for Row<'_, '_> {
+    fn id(&self) -> Result<PointId> {
+        self.part.id(self.number)
+    }
+
+    fn has_vector(&self, number: u32) -> Result<bool> {
+        self.part.has_vector(self.number, number)
+    }
+
+    fn payload(&mut self) -> Result<&Map<String, Value>> {
         let payload = match self.payload.take() {
             Some(payload) => payload,
             None => {
@@ -261,7 +320,7 @@ impl Row<'_, '_> {
                 self.payloads.get(self.number)?
             }
         };
-        Ok(self.payload.insert(payload))
+        self.payload.insert(payload).checked()
     }
 }
 
@@ -277,9 +336,10 @@ fn all_match<'a, 'b: 'a>(
     Ok(true)
 }
 
-/// Those of `rows` that match.
+/// Those of `rows` that match, and are not known to have ended.
 fn filtered(
     rows: impl IntoIterator<Item = u32>,
+    part: &Part,
     payloads: &mut Payloads<'_>,
     cancel: &Cancel,
     matches: impl Fn(&mut Row<'_, '_>) -> Result<bool>,
@@ -287,7 +347,11 @@ fn filtered(
     let mut found = Vec::new();
     for (count, number) in (0..).zip(rows) {
         cancel.check_at(count)?;
+        if matches!(part, Part::Memory(_)) && !part.is_live(number)? {
+            continue;
+        }
         let mut row = Row {
+            part,
             number,
             payloads: &mut *payloads,
             payload: None,

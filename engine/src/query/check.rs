@@ -6,7 +6,7 @@
 mod examples;
 
 use super::{
-    Bm25, Effort, Filter, Fusion, Mmr, Query, QueryKind, Scope, Shows, TextQuery,
+    Bm25, Conditions, Effort, Fusion, Mmr, Query, QueryKind, Scope, Shows, TextQuery,
     formula::Formula,
     judge::{Judged, Rule},
     nearest::Nearest,
@@ -94,7 +94,7 @@ pub(super) struct Diversity {
 struct Above {
     /// How many queries there are above.
     depth: usize,
-    filter: Option<Filter>,
+    filter: Option<Conditions>,
     effort: Option<Effort>,
     oversampling: Option<f32>,
     bm25: Option<Bm25>,
@@ -189,12 +189,13 @@ impl<'b> Terms<'_, 'b> {
             Some(mmr) => candidates(mmr, wanted, limits)?,
             None => wanted,
         };
-        let filter = query.filter.take();
-        let filter = filter.map(|filter| filter.checked(limits)).transpose()?;
+        let filter = query.filter.as_ref();
+        let filter = filter.map(|filter| filter.checked(self.scope.terms()));
+        let filter = filter.transpose()?;
         let within = Above {
             depth: above.depth + 1,
             filter: match (above.filter, filter) {
-                (Some(above), Some(own)) => Some(above & own),
+                (Some(above), Some(own)) => Some(above.and(own)),
                 (above, own) => above.or(own),
             },
             effort: match query.effort {
@@ -308,7 +309,9 @@ impl<'b> Terms<'_, 'b> {
                 filter: within.filter,
                 limit: wanted,
             })),
-            QueryKind::Formula(expr) => Ok(Ask::Formula(expr.checked(prefetches, self.limits)?)),
+            QueryKind::Formula(expr) => {
+                Ok(Ask::Formula(expr.checked(prefetches, self.scope.terms())?))
+            }
             QueryKind::Fuse(fusion) => {
                 if prefetches == 0 {
                     return Err(Error::invalid(

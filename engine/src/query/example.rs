@@ -1,5 +1,6 @@
 //! What is looked for, given as a vector or as a point that has one, and where points are found.
 
+use super::Terms;
 use crate::{
     error::{Error, ErrorKind, Result},
     id::PointId,
@@ -117,6 +118,15 @@ pub(crate) type Others<'a> = dyn Fn(&str) -> Result<Option<Arc<View>>> + 'a;
 pub(super) type Given<T> = (T, Option<PointId>);
 
 impl<'a> Scope<'a> {
+    /// What filters are checked by.
+    pub(super) fn terms(&self) -> Terms<'a> {
+        Terms {
+            shape: self.shape(),
+            limits: self.limits,
+            analyzers: self.analyzers,
+        }
+    }
+
     pub(crate) fn new(
         view: &'a View,
         limits: &'a Limits,

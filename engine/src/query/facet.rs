@@ -3,12 +3,11 @@
 //! In a segment that has a column for the field its values are counted by their numbers; elsewhere payloads are
 //! read one by one. It asks its [`Cancel`] at every block of rows.
 
-use super::{Filter, bound::Bound};
+use super::{Conditions, Filter, Terms, bound::Bound};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
     fields::{Column, SortKey, some_value},
-    options::Limits,
     schema::check_name,
     view::{Part, View},
 };
@@ -74,17 +73,18 @@ impl Facet {
         self
     }
 
-    pub(crate) fn checked(mut self, limits: &Limits) -> Result<Self> {
+    /// What its filter comes to, if it may run.
+    pub(crate) fn checked(&self, terms: Terms<'_>) -> Result<Option<Conditions>> {
         check_name("field", &self.field)?;
-        if !(1..=limits.hits).contains(&self.limit) {
+        let most = terms.limits.hits;
+        if !(1..=most).contains(&self.limit) {
             return Err(Error::invalid(format!(
-                "the limit of a facet is {}; expected 1 to {}",
-                self.limit, limits.hits
+                "the limit of a facet is {}; expected 1 to {most}",
+                self.limit
             )));
         }
-        let filter = self.filter.take();
-        self.filter = filter.map(|it| it.checked(limits)).transpose()?;
-        Ok(self)
+        let filter = self.filter.as_ref();
+        filter.map(|filter| filter.checked(terms)).transpose()
     }
 }
 
@@ -93,11 +93,20 @@ const SAMPLE: u32 = 1 << 14;
 /// Where a filter lets at most one in so many rows pass, these are listed.
 const LISTED: u64 = 4;
 
+/// A facet, and what its filter comes to.
+type Asked<'a> = (&'a Facet, Option<&'a Conditions>);
+
 /// Values in their order, with how many rows have them.
 type Counts<'a> = Vec<(SortKey<'a>, u64)>;
 
 /// The values with the most points, most first; among equal counts the smaller value.
-pub(crate) fn facet(view: &View, facet: &Facet, cancel: &Cancel) -> Result<Vec<FacetHit>> {
+pub(crate) fn facet(
+    view: &View,
+    facet: &Facet,
+    filter: Option<&Conditions>,
+    cancel: &Cancel,
+) -> Result<Vec<FacetHit>> {
+    let asked = (facet, filter);
     let mut all: Counts<'_> = Vec::new();
     for part in view.parts()? {
         let column = match part {
@@ -105,8 +114,8 @@ pub(crate) fn facet(view: &View, facet: &Facet, cancel: &Cancel) -> Result<Vec<F
             Part::Stored(stored) => stored.segment.segment.column(&facet.field, cancel)?,
         };
         match column.filter(Column::has_all) {
-            Some(column) => all.extend(by_column(&column, part, facet, cancel)?),
-            None => all.extend(by_payloads(part, facet, cancel)?),
+            Some(column) => all.extend(by_column(&column, part, asked, cancel)?),
+            None => all.extend(by_payloads(part, asked, cancel)?),
         }
     }
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -129,7 +138,7 @@ pub(crate) fn facet(view: &View, facet: &Facet, cancel: &Cancel) -> Result<Vec<F
 fn by_column<'a>(
     column: &Column<'a>,
     part: &Part,
-    facet: &Facet,
+    asked @ (facet, filter): Asked<'_>,
     cancel: &Cancel,
 ) -> Result<Counts<'a>> {
     let mut counts = vec![0; column.values() as usize];
@@ -137,13 +146,13 @@ fn by_column<'a>(
         Part::Memory(_) => false,
         Part::Stored(stored) => stored.are_all_live(),
     };
-    if facet.filter.is_none() && (are_all_live || facet.approximate) {
+    if filter.is_none() && (are_all_live || facet.approximate) {
         for (value, count) in (0..).zip(&mut counts) {
             cancel.check_at(value)?;
             *count = column.rows_with(value).len() as u64;
         }
     } else {
-        each_row(part, facet, cancel, |row, weight| {
+        each_row(part, asked, cancel, |row, weight| {
             for value in column.of_row(row) {
                 if let Some(count) = counts.get_mut(*value as usize) {
                     *count += weight;
@@ -158,14 +167,14 @@ fn by_column<'a>(
         .collect())
 }
 
-fn by_payloads(part: &Part, facet: &Facet, cancel: &Cancel) -> Result<Counts<'static>> {
+fn by_payloads(part: &Part, asked: Asked<'_>, cancel: &Cancel) -> Result<Counts<'static>> {
     let mut counts: BTreeMap<SortKey<'static>, u64> = BTreeMap::new();
     let mut payloads = part.payloads();
-    each_row(part, facet, cancel, |row, weight| {
+    each_row(part, asked, cancel, |row, weight| {
         cancel.check()?;
         let payload = payloads.get(row)?;
         let mut values = Vec::new();
-        some_value(payload.checked()?, &facet.field, &mut |value| {
+        some_value(payload.checked()?, &asked.0.field, &mut |value| {
             values.extend(SortKey::of(value));
             false
         });
@@ -182,11 +191,10 @@ fn by_payloads(part: &Part, facet: &Facet, cancel: &Cancel) -> Result<Counts<'st
 /// Visits the live rows that match, each with how many it stands for.
 fn each_row(
     part: &Part,
-    facet: &Facet,
+    (facet, filter): Asked<'_>,
     cancel: &Cancel,
     mut visit: impl FnMut(u32, u64) -> Result<()>,
 ) -> Result<()> {
-    let filter = facet.filter.as_ref();
     let mut filter = filter
         .map(|filter| Bound::new(filter, part, cancel))
         .transpose()?;

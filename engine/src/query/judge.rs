@@ -3,7 +3,7 @@
 //! It asks its [`Cancel`] at least every few thousand comparisons.
 
 use super::{
-    Filter,
+    Conditions,
     best::Best,
     found::{Found, Within},
 };
@@ -23,7 +23,7 @@ pub(super) struct Judged {
     pub(super) vector: u32,
     pub(super) metric: Metric,
     pub(super) rule: Rule,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
 }
 

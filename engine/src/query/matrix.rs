@@ -97,7 +97,7 @@ pub(crate) fn matrix(
             most.saturating_mul(SCORES)
         )));
     }
-    let filter = matrix.filter.map(|filter| filter.checked(limits));
+    let filter = matrix.filter.map(|filter| filter.checked(scope.terms()));
     let wanted = sample::Sample {
         seed: matrix.seed,
         vector: Some(number),

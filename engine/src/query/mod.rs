@@ -3,6 +3,7 @@
 //! A [`Query`] and a [`Filter`] are plain data, checked once against schema and limits before
 //! anything runs. Running one reads the view that it was given and nothing else, and changes nothing.
 
+mod parse_error;
 mod filter;
 mod projection;
 mod get;
@@ -46,7 +47,8 @@ pub(crate) use example::{Others, Scope};
 pub use explained::{Explained, ExplainedPart, ExplainedQuery, Strategy};
 pub(crate) use facet::facet;
 pub use facet::{Facet, FacetHit};
-pub use filter::{FieldPath, Filter, field};
+pub use filter::{Condition, FieldPath, Filter, Wording, field};
+pub(crate) use filter::{Conditions, Subject, Terms};
 pub use formula::{Decay, DecayShape, Expr, Function};
 pub use fusion::Fusion;
 pub use get::Get;
@@ -58,6 +60,7 @@ pub(crate) use matrix::matrix;
 pub use matrix::{DistanceMatrix, Neighbors};
 pub use mmr::Mmr;
 pub use order::OrderBy;
+pub use parse_error::ParseError;
 pub use projection::Projection;
 pub(crate) use projection::Shows;
 pub use recommend::{Recommend, RecommendStrategy};
@@ -66,7 +69,7 @@ pub(crate) use scan::{count, estimate, get, ids};
 pub(crate) use scroll::Walk;
 pub use scroll::{Scroll, ScrollOrder, ScrollPage};
 pub(crate) use search::{explain, search};
-pub use text::{Distance, Least, Snippet, TextParseError, TextQuery};
+pub use text::{Distance, Least, Snippet, TextQuery};
 
 use std::mem;
 

@@ -5,7 +5,7 @@
 //! by their vectors, as it is for every other row. It asks its [`Cancel`] every few microseconds.
 
 use super::{
-    Effort, Filter,
+    Conditions, Effort,
     bound::Bound,
     explained::{ExplainedPart, Lap, Trace},
     found::{Found, Within},
@@ -33,7 +33,7 @@ pub(super) struct Nearest {
     pub(super) values: Vec<f32>,
     /// The dimensions of each vector, if it is a list.
     pub(super) list_of: Option<usize>,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
     /// How many of what an index finds are compared by their vectors; as many as it takes if it is
     /// not said.

@@ -5,7 +5,7 @@
 //! [`Cancel`] at every block of rows.
 
 use super::{
-    Filter,
+    Conditions,
     best::{Best, OfPart},
     found::{Found, Within},
 };
@@ -85,7 +85,7 @@ impl OrderBy {
     }
 
     /// The order from there on, if it may be asked for.
-    pub(super) fn checked(&self, filter: Option<Filter>, limit: usize) -> Result<Ordered> {
+    pub(super) fn checked(&self, filter: Option<Conditions>, limit: usize) -> Result<Ordered> {
         check_name("field", &self.field)?;
         let from = self.start_from.as_ref().map(|value| {
             let key = SortKey::of(value).map(SortKey::into_owned);
@@ -123,7 +123,7 @@ pub(crate) struct Ordered {
     pub(crate) from: Option<SortKey<'static>>,
     /// The point that comes right before the first one, to go on from.
     pub(crate) after: Option<(SortKey<'static>, PointId)>,
-    pub(crate) filter: Option<Filter>,
+    pub(crate) filter: Option<Conditions>,
     pub(crate) limit: usize,
 }
 

@@ -4,7 +4,7 @@
 //! and not on where they lie. It asks its [`Cancel`] at every block of rows.
 
 use super::{
-    Filter,
+    Conditions,
     best::Best,
     found::{Found, Within},
 };
@@ -17,7 +17,7 @@ pub(super) struct Sample {
     pub(super) seed: u64,
     /// The number of a vector that they have.
     pub(super) vector: Option<u32>,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It asks its [`Cancel`] at every block of rows, a few microseconds apart.
 
-use super::{Filter, Shows, bound::Bound, projection::Vectors};
+use super::{Conditions, Shows, bound::Bound, projection::Vectors};
 use crate::{
     cancel::Cancel,
     error::Result,
@@ -13,7 +13,7 @@ use crate::{
 use std::ops::ControlFlow;
 
 /// How many points match.
-pub(crate) fn count(view: &View, filter: Option<&Filter>, cancel: &Cancel) -> Result<u64> {
+pub(crate) fn count(view: &View, filter: Option<&Conditions>, cancel: &Cancel) -> Result<u64> {
     if filter.is_none() {
         view.check_whole()?;
     }
@@ -38,7 +38,7 @@ pub struct CountEstimate {
 }
 
 /// Between what bounds the number of points is that match. Reads no payloads.
-pub(crate) fn estimate(view: &View, filter: &Filter, cancel: &Cancel) -> Result<CountEstimate> {
+pub(crate) fn estimate(view: &View, filter: &Conditions, cancel: &Cancel) -> Result<CountEstimate> {
     let mut all = CountEstimate { least: 0, most: 0 };
     for part in view.parts()? {
         cancel.check()?;
@@ -58,7 +58,7 @@ pub(crate) fn estimate(view: &View, filter: &Filter, cancel: &Cancel) -> Result<
 /// Up to `limit` points from place `first` on, and the place after them if there may be more.
 pub(super) fn scroll(
     view: &View,
-    filter: Option<&Filter>,
+    filter: Option<&Conditions>,
     first: u64,
     limit: usize,
     shows: &Shows,
@@ -73,7 +73,7 @@ pub(super) fn scroll(
 /// Up to `limit` ids of points that match, as by [`scroll`].
 pub(crate) fn ids(
     view: &View,
-    filter: &Filter,
+    filter: &Conditions,
     first: u64,
     limit: usize,
     cancel: &Cancel,
@@ -86,7 +86,7 @@ pub(crate) fn ids(
 
 fn page<T>(
     view: &View,
-    filter: Option<&Filter>,
+    filter: Option<&Conditions>,
     first: u64,
     limit: usize,
     cancel: &Cancel,
@@ -108,7 +108,7 @@ fn page<T>(
 /// number of the part in the upper half, of the row in the lower.
 fn each_match(
     view: &View,
-    filter: Option<&Filter>,
+    filter: Option<&Conditions>,
     first: u64,
     cancel: &Cancel,
     mut visit: impl FnMut(usize, u32) -> Result<ControlFlow<()>>,

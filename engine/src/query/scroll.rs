@@ -5,7 +5,7 @@
 //! sorted once, a memtable looks at all of them. It asks its [`Cancel`] at every block of rows.
 
 use super::{
-    Cursor, CursorValue, Filter, OrderBy, Projection, Shows,
+    Conditions, Cursor, CursorValue, Filter, OrderBy, Projection, Shows, Terms,
     bound::Bound,
     order::{self, Ordered},
     scan::{self, Points},
@@ -17,6 +17,7 @@ use crate::{
     id::PointId,
     options::Limits,
     point::Point,
+    texts::Analyzers,
     view::{Part, View},
 };
 use std::{collections::BinaryHeap, sync::Arc};
@@ -144,6 +145,7 @@ impl Scroll {
         mut self,
         view: Arc<View>,
         limits: &Limits,
+        analyzers: &Arc<Analyzers>,
         cancel: &Cancel,
     ) -> Result<ScrollPage> {
         let limit = self.limit.unwrap_or(Self::DEFAULT_PAGE);
@@ -154,7 +156,7 @@ impl Scroll {
             )));
         }
         self.order.get_or_insert(ScrollOrder::Id);
-        let mut walk = self.walk(view, limits)?;
+        let mut walk = self.walk(view, limits, analyzers)?;
         let points = walk.ordered(limit, cancel)?;
         Ok(ScrollPage {
             points,
@@ -163,8 +165,19 @@ impl Scroll {
     }
 
     /// Going over the points of a view.
-    pub(crate) fn walk(self, view: Arc<View>, limits: &Limits) -> Result<Walk> {
-        let filter = self.filter.map(|it| it.checked(limits)).transpose()?;
+    pub(crate) fn walk(
+        self,
+        view: Arc<View>,
+        limits: &Limits,
+        analyzers: &Arc<Analyzers>,
+    ) -> Result<Walk> {
+        let terms = Terms {
+            shape: view.shape(),
+            limits,
+            analyzers,
+        };
+        let filter = self.filter.as_ref();
+        let filter = filter.map(|filter| filter.checked(terms)).transpose()?;
         let after = self.after.as_ref();
         let way = match self.order.or(after.map(|_| ScrollOrder::Id)) {
             None => Way::Written(filter),
@@ -204,8 +217,8 @@ pub(crate) struct Walk {
 
 /// The order, and which points.
 enum Way {
-    Written(Option<Filter>),
-    Ids(Option<Filter>),
+    Written(Option<Conditions>),
+    Ids(Option<Conditions>),
     Values(Ordered),
 }
 
@@ -310,7 +323,7 @@ type Placed = (PointId, usize, u32);
 /// So many of the points that match, of those behind `after` the ones with the smallest ids, in their order.
 fn by_id(
     view: &View,
-    filter: Option<&Filter>,
+    filter: Option<&Conditions>,
     after: Option<&PointId>,
     limit: usize,
     cancel: &Cancel,

@@ -5,7 +5,7 @@
 //! every few hundred microseconds.
 
 use super::{
-    Filter,
+    Conditions,
     best::Best,
     found::{Found, Within},
 };
@@ -24,7 +24,7 @@ pub(super) struct Weights {
     pub(super) number: u32,
     pub(super) idf: bool,
     pub(super) values: SparseVector,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
 }
 

@@ -4,7 +4,7 @@
 //! are split into parts. It asks its [`Cancel`] at least every few hundred microseconds.
 
 use super::{
-    Filter,
+    Conditions,
     best::Best,
     found::{Found, Within},
     text::Node,
@@ -30,7 +30,7 @@ pub(super) struct Words {
     /// In the numbers of texts; none finds nothing.
     pub(super) node: Option<Node>,
     pub(super) bm25: Bm25,
-    pub(super) filter: Option<Filter>,
+    pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
     pub(super) analyzers: Arc<Analyzers>,
 }

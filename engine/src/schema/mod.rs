@@ -159,6 +159,14 @@ pub enum Field {
     Float,
     /// True or false.
     Bool,
+    /// A string that is a date-time as of RFC 3339, `2024-05-01T12:30:00+02:00`, or shorter: without an offset UTC is
+    /// meant, and the time may be missing.
+    DateTime,
+    /// A string that is a UUID in lower case with hyphens, as it is compared whole:
+    /// `67e55044-10b1-426f-9247-bb680e5fe0c8`.
+    Uuid,
+    /// An object that is a place: see [`GeoPoint`](crate::GeoPoint).
+    Geo,
 }
 
 impl Quantization {
@@ -458,6 +466,9 @@ impl fmt::Display for Field {
             Self::Integer => "an integer",
             Self::Float => "a number",
             Self::Bool => "a boolean",
+            Self::DateTime => "a date-time as 2024-05-01T12:30:00Z",
+            Self::Uuid => "a UUID in lower case with hyphens",
+            Self::Geo => "a place as { \"lon\": 13.4, \"lat\": 52.5 }",
         })
     }
 }

@@ -237,7 +237,15 @@ fn decode_numbers(decoder: &mut Decoder<'_>, most: usize) -> Decoded<Vec<u32>> {
     Ok(numbers)
 }
 
-const FIELDS: [Field; 4] = [Field::Keyword, Field::Integer, Field::Float, Field::Bool];
+const FIELDS: [Field; 7] = [
+    Field::Keyword,
+    Field::Integer,
+    Field::Float,
+    Field::Bool,
+    Field::DateTime,
+    Field::Uuid,
+    Field::Geo,
+];
 
 fn code_of(field: Field) -> u32 {
     match field {
@@ -245,5 +253,8 @@ fn code_of(field: Field) -> u32 {
         Field::Integer => 2,
         Field::Float => 3,
         Field::Bool => 4,
+        Field::DateTime => 5,
+        Field::Uuid => 6,
+        Field::Geo => 7,
     }
 }

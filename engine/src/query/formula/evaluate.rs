@@ -7,10 +7,9 @@ use crate::{
     cancel::Cancel,
     error::{Error, Result},
     fields::some_value,
-    options::Limits,
     payload::Payload,
     query::{
-        Filter,
+        Conditions, Terms,
         bound::Bound,
         found::{Found, Within},
     },
@@ -24,7 +23,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug)]
 pub(in super::super) struct Formula {
     root: Term,
-    conditions: Vec<Filter>,
+    conditions: Vec<Conditions>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,25 +38,25 @@ enum Term {
 
 /// What a formula is checked by.
 struct Check<'a> {
-    limits: &'a Limits,
+    terms: Terms<'a>,
     prefetches: usize,
     /// How many terms there may be yet.
     left: usize,
-    conditions: Vec<Filter>,
+    conditions: Vec<Conditions>,
 }
 
 impl Expr {
     /// The formula over so many prefetches, if it may run.
-    pub(in super::super) fn checked(&self, prefetches: usize, limits: &Limits) -> Result<Formula> {
+    pub(in super::super) fn checked(&self, prefetches: usize, terms: Terms<'_>) -> Result<Formula> {
         if prefetches == 0 {
             return Err(Error::invalid(
                 "a formula has no prefetches; expected at least one, of which it scores the hits",
             ));
         }
         let mut check = Check {
-            limits,
+            terms,
             prefetches,
-            left: limits.formula_terms,
+            left: terms.limits.formula_terms,
             conditions: Vec::new(),
         };
         let root = check.term(self, 1)?;
@@ -79,7 +78,7 @@ impl Check<'_> {
         let Some(left) = self.left.checked_sub(1) else {
             return Err(Error::invalid(format!(
                 "a formula has more than {} terms",
-                self.limits.formula_terms
+                self.terms.limits.formula_terms
             )));
         };
         self.left = left;
@@ -95,7 +94,7 @@ impl Check<'_> {
                 Ok(Term::Field(path.clone()))
             }
             Expr::Condition(filter) => {
-                self.conditions.push(filter.clone().checked(self.limits)?);
+                self.conditions.push(filter.checked(self.terms)?);
                 Ok(Term::Condition(self.conditions.len() - 1))
             }
             Expr::Apply(function, inner) => {

@@ -10,7 +10,6 @@ mod parse;
 pub use highlight::Snippet;
 pub(super) use highlight::{Wanted, snippet};
 pub(super) use lower::{Node, Searched, lower};
-pub use parse::TextParseError;
 
 use crate::{
     error::{Error, Result},

@@ -4,86 +4,13 @@
 //! points at the character. Linear in what was typed, and nested as deep as a query may be.
 
 use super::TextQuery;
-use crate::error::Error;
-use std::{error, fmt, str::FromStr};
-
-/// Why what was typed is no query, and where.
-///
-/// ```
-/// use amphora::TextQuery;
-///
-/// let error = TextQuery::parse("heat (transfer").unwrap_err();
-/// assert_eq!((error.byte, error.character), (5, 5));
-/// assert_eq!(
-///     error.to_string(),
-///     "this parenthesis is not closed, at character 5\nheat (transfer\n     ^"
-/// );
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextParseError {
-    /// What is wrong.
-    pub message: String,
-    /// How many bytes stand before it.
-    pub byte: usize,
-    /// How many characters stand before it.
-    pub character: usize,
-    /// What was typed around it, without control characters.
-    excerpt: String,
-    /// How many characters of the excerpt stand before it.
-    caret: usize,
-}
-
-impl TextParseError {
-    /// How many characters are shown on each side.
-    const SHOWN: usize = 40;
-
-    fn new(text: &str, byte: usize, message: impl Into<String>) -> Self {
-        let (before, after) = text.split_at(byte);
-        let mut shown: Vec<char> = before.chars().rev().take(Self::SHOWN).collect();
-        shown.reverse();
-        let caret = shown.len();
-        shown.extend(after.chars().take(Self::SHOWN));
-        let visible = |c: char| if c.is_control() { ' ' } else { c };
-        Self {
-            message: message.into(),
-            byte,
-            character: before.chars().count(),
-            excerpt: shown.into_iter().map(visible).collect(),
-            caret,
-        }
-    }
-}
-
-/// The message, and below it what was typed with a caret under the character.
-impl fmt::Display for TextParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            message,
-            character,
-            excerpt,
-            caret,
-            ..
-        } = self;
-        write!(
-            f,
-            "{message}, at character {character}\n{excerpt}\n{:caret$}^",
-            ""
-        )
-    }
-}
-
-impl error::Error for TextParseError {}
-
-impl From<TextParseError> for Error {
-    fn from(error: TextParseError) -> Self {
-        Self::invalid(format!("a text query cannot be read: {error}"))
-    }
-}
+use crate::query::ParseError;
+use std::str::FromStr;
 
 impl FromStr for TextQuery {
-    type Err = TextParseError;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, TextParseError> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::parse(text)
     }
 }
@@ -124,9 +51,9 @@ impl TextQuery {
     ///     must_not: vec![excluded],
     ///     at_least: None,
     /// });
-    /// # Ok::<_, amphora::TextParseError>(())
+    /// # Ok::<_, amphora::ParseError>(())
     /// ```
-    pub fn parse(text: &str) -> Result<Self, TextParseError> {
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser { text, at: 0 };
         if text.len() > Self::MAX_BYTES {
             let most = Self::MAX_BYTES;
@@ -154,7 +81,7 @@ const ENDS_WORD: [char; 7] = ['(', ')', '"', ':', '^', '~', '*'];
 
 impl Parser<'_> {
     /// The clauses up to the end or a closing parenthesis.
-    fn clauses(&mut self, depth: usize) -> Result<TextQuery, TextParseError> {
+    fn clauses(&mut self, depth: usize) -> Result<TextQuery, ParseError> {
         let start = self.at;
         let (mut must, mut should, mut must_not) = (Vec::new(), Vec::new(), Vec::new());
         // Words that stand beside each other and are followed by nothing.
@@ -213,7 +140,7 @@ impl Parser<'_> {
     }
 
     /// One clause without its sign; its word, if it is nothing but one.
-    fn clause(&mut self, depth: usize) -> Result<(TextQuery, Option<String>), TextParseError> {
+    fn clause(&mut self, depth: usize) -> Result<(TextQuery, Option<String>), ParseError> {
         let opens = |c| matches!(c, Some('(' | '"'));
         if opens(self.peek()) {
             let query = self.group_or_phrase(depth)?;
@@ -243,7 +170,7 @@ impl Parser<'_> {
     }
 
     /// A word with the sign at its end, if there is one.
-    fn ended(&mut self, word: String) -> Result<(TextQuery, Option<String>), TextParseError> {
+    fn ended(&mut self, word: String) -> Result<(TextQuery, Option<String>), ParseError> {
         if self.take('*') {
             self.followed_by_end("*")?;
             return Ok((TextQuery::prefix(word), None));
@@ -266,7 +193,7 @@ impl Parser<'_> {
         Ok((query, None))
     }
 
-    fn group_or_phrase(&mut self, depth: usize) -> Result<TextQuery, TextParseError> {
+    fn group_or_phrase(&mut self, depth: usize) -> Result<TextQuery, ParseError> {
         let start = self.at;
         if self.take('(') {
             if depth > MAX_GROUPS {
@@ -302,7 +229,7 @@ impl Parser<'_> {
         }
     }
 
-    fn boosted(&mut self, query: TextQuery) -> Result<TextQuery, TextParseError> {
+    fn boosted(&mut self, query: TextQuery) -> Result<TextQuery, ParseError> {
         if !self.take('^') {
             return Ok(query);
         }
@@ -318,7 +245,7 @@ impl Parser<'_> {
     }
 
     /// A word, at least one character long.
-    fn word(&mut self) -> Result<String, TextParseError> {
+    fn word(&mut self) -> Result<String, ParseError> {
         let start = self.at;
         let mut word = String::new();
         while let Some(c) = self.peek() {
@@ -345,7 +272,7 @@ impl Parser<'_> {
     }
 
     /// A whole number, if digits follow.
-    fn number(&mut self) -> Result<Option<u32>, TextParseError> {
+    fn number(&mut self) -> Result<Option<u32>, ParseError> {
         let at = self.at;
         let digits = self.while_in(|c| c.is_ascii_digit());
         if digits.is_empty() {
@@ -363,7 +290,7 @@ impl Parser<'_> {
     }
 
     /// Only a boost, a space or a parenthesis follows what ends a word.
-    fn followed_by_end(&self, sign: &str) -> Result<(), TextParseError> {
+    fn followed_by_end(&self, sign: &str) -> Result<(), ParseError> {
         match self.peek() {
             Some(c) if !c.is_whitespace() && c != ')' && (c != '^' || sign == "^") => {
                 let what = format!("expected a space after the {sign} before it");
@@ -395,8 +322,8 @@ impl Parser<'_> {
         found
     }
 
-    fn wrong(&self, byte: usize, message: impl Into<String>) -> TextParseError {
-        TextParseError::new(self.text, byte, message)
+    fn wrong(&self, byte: usize, message: impl Into<String>) -> ParseError {
+        ParseError::new(self.text, byte, message)
     }
 }
 

@@ -1,7 +1,6 @@
 //! One collection of the model: what edits do to its points, and what it may be asked.
 
 use super::{
-    brute,
     edit::{Change, How, Selected, When, at},
     step::{Alteration, Expected, Ranked, Ranking},
     words,
@@ -10,7 +9,11 @@ use amphora::{
     Effort, ErrorKind, Example, Field, Filter, Metric, Payload, Point, PointId, Projection, Query,
     QueryKind, Schema, Text, TextQuery, Vector,
 };
-use amphora_tests::{nearest, stored::stored};
+use amphora_tests::{
+    brute::{self, Asked},
+    nearest,
+    stored::stored,
+};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,7 +87,9 @@ impl Collection {
     pub(crate) fn matching(&self, filter: Option<&Filter>) -> impl Iterator<Item = &Point> {
         self.points
             .values()
-            .filter(move |(_, payload)| filter.is_none_or(|filter| brute::holds(filter, payload)))
+            .filter(move |(point, payload)| {
+                filter.is_none_or(|filter| passes(filter, point, payload))
+            })
             .map(|(point, _)| point)
     }
 
@@ -194,7 +199,7 @@ impl Collection {
             When::Always => true,
             When::Absent => there.is_none(),
             When::Present => there.is_some(),
-            When::AbsentOr(filter) => there.is_none_or(|(_, p)| brute::holds(filter, p)),
+            When::AbsentOr(filter) => there.is_none_or(|(point, p)| passes(filter, point, p)),
         }
     }
 
@@ -435,4 +440,24 @@ fn score(vector: &Vector, query: &Query, point: &Point) -> Option<(f64, f64)> {
         }
         _ => None,
     }
+}
+
+fn passes(filter: &Filter, point: &Point, payload: &Value) -> bool {
+    let vectors = point.vectors.iter().map(|(name, _)| name);
+    let lists = point.multi_vectors.iter().map(|(name, _)| name);
+    let sparse = point.sparse_vectors.iter().map(|(name, _)| name);
+    let names: Vec<&str> = vectors
+        .chain(lists)
+        .chain(sparse)
+        .map(String::as_str)
+        .collect();
+    let (id, vectors) = (&point.id, &names[..]);
+    brute::passes(
+        filter,
+        Asked {
+            id,
+            vectors,
+            payload,
+        },
+    )
 }

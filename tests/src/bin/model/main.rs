@@ -1,12 +1,11 @@
 //! Random operations, with reopening, on a database and on a model of it, which must agree.
 //!
 //! An episode is a list of operations that follows from a seed. Each is done twice: by the engine
-//! (`world`), and by a model of maps and loops (`model`, `collection`, `brute`) that knows nothing of logs,
+//! (`world`), and by a model of maps and loops (`model`, `collection`) that knows nothing of logs,
 //! segments or indexes. When the answers differ, the episode is cut down to the steps that matter
 //! (`shrink`) and printed. An operation that the engine gains is one variant of `Step`, one arm of
 //! `Model::step`, one arm of `World::step`, and one line in the table of `draw`.
 
-mod brute;
 mod collection;
 mod draw;
 mod draw_edit;

@@ -2,9 +2,9 @@
 //!
 //! It follows what the engine documents, and shares no code with it.
 
-use super::{brute::values, collection::Collection, draw::pick};
+use super::{collection::Collection, draw::pick};
 use amphora::{Least, Query, Text, TextQuery};
-use amphora_tests::random::Random;
+use amphora_tests::{brute::values, random::Random};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,7 @@
 //! What is typed and what it means, and that nothing that is typed does harm.
 
 use super::*;
+use crate::error::Error;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! Scores by a formula, beside the same arithmetic over every point.
 
 use super::{Ranked, Subject, VECTORS, filters, number, same};
-use amphora::{Decay, DecayShape, ErrorKind, Expr, Function, Payload, Query};
+use amphora::{Decay, DecayShape, ErrorKind, Expr, Function, GeoPoint, Payload, Query};
 use amphora_tests::random::Random;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -170,6 +170,46 @@ fn formulas_come_to_what_arithmetic_says() {
                 continue;
             }
             same(&answer.expect("hits"), expected, 25, 1e-5);
+        }
+    });
+}
+
+#[test]
+fn date_times_and_places_are_numbers_too() {
+    Subject::everywhere(|subject| {
+        let place = |id: u64| GeoPoint::new(13.0 + id as f64 / 100.0, 52.0);
+        let from = place(7);
+        let seconds = Expr::datetime_field("time") - Expr::datetime("2024-05-01T00:00:00Z");
+        let query = |formula: Expr| {
+            let all = Query::random(1).limit(500);
+            Query::formula(formula).prefetch(all).limit(500)
+        };
+        let points = || subject.points.keys();
+        let expected = points().map(|id| ((*id * 3_600) as f32, *id)).collect();
+        same(&subject.search(query(seconds)), expected, 500, 1e-6);
+        let expected = points()
+            .map(|id| (from.distance(place(*id)) as f32, *id))
+            .collect();
+        let distance = Expr::geo_distance(from, "place");
+        same(&subject.search(query(distance)), expected, 500, 1e-6);
+        let refused = |formula: Expr, says: &str| {
+            let error = subject.docs.search(query(formula)).wait().unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        };
+        refused(
+            Expr::datetime("soon"),
+            "a date-time of a formula is \"soon\"",
+        );
+        refused(Expr::geo_distance(GeoPoint::new(0.0, 91.0), "place"), "91");
+        if !subject.points.is_empty() {
+            refused(
+                Expr::datetime_field("n"),
+                "its field \"n\" has no date-time",
+            );
+            refused(
+                Expr::geo_distance(from, "time"),
+                "its field \"time\" has no place",
+            );
         }
     });
 }

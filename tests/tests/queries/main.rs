@@ -160,6 +160,9 @@ fn payload(id: u64, random: &mut Random) -> Value {
         _ => payload["mixed"] = json!(format!("m{}", random.below(9))),
     }
     payload["name"] = json!(format!("name {}", random.below(30)));
+    let (days, hours) = (1 + id / 24, id % 24);
+    payload["time"] = json!(format!("2024-05-{days:02}T{hours:02}:00:00Z"));
+    payload["place"] = json!({ "lon": 13.0 + id as f64 / 100.0, "lat": 52.0 });
     payload["flag"] = json!(random.below(2) == 0);
     if random.below(3) == 0 {
         payload["group"] = json!([random.below(12), "x", random.below(12)]);

@@ -5,8 +5,10 @@
 use super::{DecayShape, Expr, Function};
 use crate::{
     cancel::Cancel,
+    datetime::micros,
     error::{Error, Result},
     fields::some_value,
+    geo::GeoPoint,
     payload::Payload,
     query::{
         Conditions, Terms,
@@ -17,6 +19,7 @@ use crate::{
     top_k::TopK,
     view::{Payloads, View},
 };
+use serde_json::Value;
 use std::collections::HashMap;
 
 /// A formula that may run.
@@ -30,10 +33,34 @@ pub(in super::super) struct Formula {
 enum Term {
     Constant(f64),
     Score(usize),
-    Field(String),
+    Field(String, Reads),
     /// By its number.
     Condition(usize),
     Apply(Function, Vec<Term>),
+}
+
+/// What is read of a value.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    Number,
+    /// In seconds.
+    DateTime,
+    /// In meters.
+    DistanceFrom(GeoPoint),
+}
+
+impl Reads {
+    fn of(self, value: &Value) -> Option<f64> {
+        match self {
+            Self::Number => value.as_f64(),
+            Self::DateTime => value.as_str().and_then(seconds),
+            Self::DistanceFrom(from) => GeoPoint::of(value).map(|place| from.distance(place)),
+        }
+    }
+}
+
+fn seconds(text: &str) -> Option<f64> {
+    micros(text).map(|micros| micros as f64 / 1e6)
 }
 
 /// What a formula is checked by.
@@ -89,9 +116,16 @@ impl Check<'_> {
                 "a formula has the score of prefetch {number}; expected less than {}, as many as there are",
                 self.prefetches
             ))),
-            Expr::Field(path) => {
-                check_name("field", path)?;
-                Ok(Term::Field(path.clone()))
+            Expr::Field(path) => read(path, Reads::Number),
+            Expr::DateTime(text) => seconds(text).map(Term::Constant).ok_or_else(|| {
+                Error::invalid(format!(
+                    "a date-time of a formula is {text:?}; expected one as of RFC 3339"
+                ))
+            }),
+            Expr::DateTimeField(path) => read(path, Reads::DateTime),
+            Expr::GeoDistance(from, path) => {
+                from.check()?;
+                read(path, Reads::DistanceFrom(*from))
             }
             Expr::Condition(filter) => {
                 self.conditions.push(filter.checked(self.terms)?);
@@ -104,6 +138,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+fn read(path: &str, reads: Reads) -> Result<Term> {
+    check_name("field", path)?;
+    Ok(Term::Field(path.to_owned(), reads))
 }
 
 fn finite(value: f64, what: &str) -> Result<f64> {
@@ -196,7 +235,14 @@ impl Term {
     fn flaw(&self) -> String {
         match self {
             Self::Score(number) => format!("prefetch {number} did not find it"),
-            Self::Field(path) => format!("its field {path:?} has no number"),
+            Self::Field(path, reads) => {
+                let what = match reads {
+                    Reads::Number => "number",
+                    Reads::DateTime => "date-time",
+                    Reads::DistanceFrom(_) => "place",
+                };
+                format!("its field {path:?} has no {what}")
+            }
             Self::Apply(function, _) => format!("{function:?} is not a finite number"),
             Self::Constant(_) | Self::Condition(_) => "a term has no value".to_owned(),
         }
@@ -224,7 +270,7 @@ impl Point<'_, '_> {
                     .and_then(|all| all.get(&self.place));
                 score.map(|score| f64::from(*score)).ok_or(undefined)
             }
-            Term::Field(path) => self.number(path)?.ok_or(undefined),
+            Term::Field(path, reads) => self.read(path, *reads)?.ok_or(undefined),
             Term::Condition(number) => {
                 let matches = self.conditions[*number].matches(self.place.1)?;
                 Ok(if matches { 1.0 } else { 0.0 })
@@ -246,8 +292,8 @@ impl Point<'_, '_> {
         }
     }
 
-    /// The first number at a path of the payload.
-    fn number(&mut self, path: &str) -> Result<Option<f64>> {
+    /// What the first value of its sort comes to, at a path of the payload.
+    fn read(&mut self, path: &str, reads: Reads) -> Result<Option<f64>> {
         let payload = match self.payload.take() {
             Some(payload) => payload,
             None => self.payloads.get(self.place.1)?,
@@ -255,7 +301,7 @@ impl Point<'_, '_> {
         let payload = self.payload.insert(payload);
         let mut found = None;
         some_value(payload.checked()?, path, &mut |value| {
-            found = value.as_f64();
+            found = reads.of(value);
             found.is_some()
         });
         Ok(found)

@@ -7,6 +7,7 @@ mod evaluate;
 pub(super) use evaluate::{Formula, best};
 
 use super::Filter;
+use crate::geo::GeoPoint;
 use std::{
     mem,
     ops::{Add, Div, Mul, Neg, Sub},
@@ -38,6 +39,12 @@ pub enum Expr {
     Score(usize),
     /// The first number of a field: a key of the payload, or keys joined by dots.
     Field(String),
+    /// The seconds from 1970 to this date-time, in UTC unless it says otherwise; negative before.
+    DateTime(String),
+    /// The same of the first date-time of a field.
+    DateTimeField(String),
+    /// The meters from this place to the first one of a field.
+    GeoDistance(GeoPoint, String),
     /// 1 for a point that matches, 0 for any other.
     Condition(Filter),
     /// A function of other numbers.
@@ -141,6 +148,32 @@ impl Expr {
     /// The number that a field of the payload has, of a list the first.
     pub fn field(path: impl Into<String>) -> Self {
         Self::Field(path.into())
+    }
+
+    /// The seconds from 1970 to a date-time as of RFC 3339: `2024-05-01T12:30:00Z`, or `2024-05-01`.
+    ///
+    /// ```
+    /// use amphora::{Decay, Expr};
+    ///
+    /// // 1 for what is of that day, 0.5 for what is a month away.
+    /// let fresh = Decay::exponential(Expr::datetime_field("published"))
+    ///     .target(Expr::datetime("2024-05-01"))
+    ///     .scale(30.0 * 86_400.0);
+    /// let formula = Expr::score() * fresh;
+    /// # let _ = formula;
+    /// ```
+    pub fn datetime(text: impl Into<String>) -> Self {
+        Self::DateTime(text.into())
+    }
+
+    /// The seconds from 1970 to the date-time that a field of the payload has, of a list the first.
+    pub fn datetime_field(path: impl Into<String>) -> Self {
+        Self::DateTimeField(path.into())
+    }
+
+    /// The meters from a place to the one that a field of the payload has, of a list the first.
+    pub fn geo_distance(from: GeoPoint, path: impl Into<String>) -> Self {
+        Self::GeoDistance(from, path.into())
     }
 
     /// 1 for points that match, 0 for others.

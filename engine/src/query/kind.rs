@@ -245,8 +245,8 @@ impl Query {
 
     /// Points by chance: every set of as many is equally likely, and no point comes twice. The same seed gives the same
     /// sample of the same points, in the same order, wherever they lie; when points are added or
-    /// deleted, it changes as little as it can. All scores are 0. Every id is looked at, that of a
-    /// million points in some ten milliseconds.
+    /// deleted, it changes as little as it can. All scores are 0. Every id is looked at, those of a
+    /// million points in about 50 milliseconds.
     ///
     /// ```
     /// # use amphora::{Database, Point, Query, Schema, vfs::MemoryVfs};

@@ -20,6 +20,7 @@ mod mixed;
 mod profile;
 mod relevance;
 mod renewal;
+mod scroll;
 mod search;
 mod sparse;
 mod stall;
@@ -33,7 +34,7 @@ use std::{env, process::ExitCode};
 /// What a bench does and how it is run.
 type Bench = (&'static str, &'static str, fn(bool, Option<&str>));
 
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 16] = [
     (
         "filtered",
         "search under filters that keep 50 % to 0.1 %, beside comparing what they keep",
@@ -83,6 +84,11 @@ const BENCHES: [Bench; 15] = [
         "renewal",
         "what searches find after points were deleted or replaced, beside before",
         renewal::run,
+    ),
+    (
+        "scroll",
+        "going over points in each order, and facets, beside the order of writing",
+        scroll::run,
     ),
     (
         "search",

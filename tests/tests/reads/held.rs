@@ -1,7 +1,9 @@
 //! All reads of one view agree with each other, whatever is written, flushed or merged meanwhile.
 
 use super::{ids, new, point};
-use amphora::{Batch, Collection, Edit, ErrorKind, Point, Query, ReadView, Schema, field};
+use amphora::{
+    Batch, Collection, Edit, ErrorKind, Facet, Point, Query, ReadView, Schema, Scroll, field,
+};
 use amphora_tests::random::Random;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -40,6 +42,15 @@ fn check(view: &ReadView) -> Vec<Point> {
             .map(Result::unwrap)
             .eq(matching.into_iter().cloned())
     );
+    let estimated = view.estimate_count(even()).wait().unwrap();
+    assert!((estimated.least..=estimated.most).contains(&count));
+    let facet = Facet::new("even").filter(even());
+    let counted = view.facet(facet).wait().unwrap();
+    assert_eq!(counted.first().map_or(0, |hit| hit.count), count);
+    let page = view.scroll_page(Scroll::new().limit(1_000)).wait().unwrap();
+    let mut sorted = points.clone();
+    sorted.sort_by_key(|point| point.id.clone());
+    assert_eq!((page.points, page.next), (sorted, None));
     let query = || {
         Query::nearest("v", [0.0, 1.0])
             .exact()

@@ -26,6 +26,16 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Stands at the first posting.
     pub(crate) fn new(list: List<'a>) -> Decoded<Self> {
+        Self::in_block(list, 0)
+    }
+
+    /// Stands at the first posting behind the full blocks.
+    pub(crate) fn at_rest(list: List<'a>) -> Decoded<Self> {
+        let full = list.full_blocks();
+        Self::in_block(list, full)
+    }
+
+    fn in_block(list: List<'a>, block: usize) -> Decoded<Self> {
         let mut cursor = Self {
             list,
             block: 0,
@@ -35,7 +45,7 @@ impl<'a> Cursor<'a> {
             rows: [0; BLOCK],
             values: [0; BLOCK],
         };
-        cursor.unpack(0)?;
+        cursor.unpack(block)?;
         Ok(cursor)
     }
 
@@ -84,9 +94,12 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Goes behind the full blocks.
-    pub(crate) fn go_to_rest(&mut self) -> Decoded<()> {
-        self.unpack(self.list.full_blocks())
+    /// Goes back from the first posting of its block to that of the list.
+    pub(crate) fn rewind(&mut self) -> Decoded<()> {
+        if self.block == 0 {
+            return Ok(());
+        }
+        self.unpack(0)
     }
 
     /// Goes to the first row that is not below `row`, and gives it.

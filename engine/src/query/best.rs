@@ -11,6 +11,8 @@ use crate::{
 
 /// Where a filter lets so small a share of the rows pass, these are listed and scored.
 const LISTED: u64 = 64;
+/// The same where columns alone say which these are, and listed rows are scored together.
+const LISTED_TOGETHER: u64 = 3;
 
 /// What is kept of a row: by what it is ranked among equal scores, its id, part and row.
 type Kept<R> = (R, PointId, usize, u32);
@@ -20,6 +22,7 @@ pub(super) struct Best<'a, R = ()> {
     parts: &'a [Part],
     filter: Option<&'a Conditions>,
     within: Option<&'a Within>,
+    scores_together: bool,
     best: TopK<Kept<R>>,
 }
 
@@ -42,8 +45,15 @@ impl<'a, R: Ord> Best<'a, R> {
             parts,
             filter: filter.filter(|_| within.is_none()),
             within,
+            scores_together: false,
             best: TopK::new(limit),
         }
+    }
+
+    /// For who scores listed rows together, which costs less than one after the other.
+    pub(super) fn together(mut self) -> Self {
+        self.scores_together = true;
+        self
     }
 
     /// What takes the best rows of a part; and if these are few, the rows that may be hits, ascending,
@@ -58,14 +68,20 @@ impl<'a, R: Ord> Best<'a, R> {
         let mut filter = filter
             .map(|filter| Bound::new(filter, part, cancel))
             .transpose()?;
+        let listed = match &filter {
+            Some(filter) if self.scores_together && !filter.reads_payloads() => LISTED_TOGETHER,
+            _ => LISTED,
+        };
         let few = filter.as_ref().and_then(Bound::estimate);
-        let few = few.is_some_and(|few| few * LISTED < u64::from(part.rows()));
+        let few = few.is_some_and(|few| few * listed < u64::from(part.rows()));
         let listed = filter.as_mut().filter(|_| few).map(Bound::rows);
         let mut listed = listed.transpose()?;
         if let Some(within) = self.within {
             listed = Some(within.rows(number).to_vec());
         } else if let Some(rows) = &mut listed {
             rows.sort_unstable();
+            // All of them match.
+            filter = None;
         }
         let collector = OfPart {
             best: &mut self.best,

@@ -79,6 +79,11 @@ impl<'a> Bound<'a> {
         estimate.map_or((0, rows), |it| (it.least, it.most))
     }
 
+    /// Whether payloads may have to be read.
+    pub(crate) fn reads_payloads(&self) -> bool {
+        self.root.asks()
+    }
+
     /// Whether a row matches.
     pub(crate) fn matches(&mut self, row: u32) -> Result<bool> {
         self.root.matches(&mut Row {

@@ -41,7 +41,7 @@ pub(super) fn best(
     let indexes = indexes.collect::<Result<Vec<Option<Box<dyn Index + '_>>>>>()?;
     let all: Vec<&dyn Index> = indexes.iter().flatten().map(|index| &**index).collect();
     let weighed = Weighed::new(&query.values, query.idf, &all, cancel)?;
-    let mut best = Best::new(parts, query.filter.as_ref(), within, query.limit);
+    let mut best = Best::new(parts, query.filter.as_ref(), within, query.limit).together();
     for (number, index) in indexes.iter().enumerate() {
         let Some(index) = index.as_deref() else {
             continue;

@@ -10,6 +10,24 @@ use crate::{
     kernel,
     postings::{BLOCK, Cursor, END, List},
 };
+use std::ops::Range;
+
+/// Room for what the postings of a block add, which no leaf needs of its own.
+pub(super) struct Room {
+    halves: [u16; BLOCK],
+    weights: [f32; BLOCK],
+    products: [f64; BLOCK],
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            halves: [0; BLOCK],
+            weights: [0.0; BLOCK],
+            products: [0.0; BLOCK],
+        }
+    }
+}
 
 /// A place in the list of a dimension.
 pub(super) struct Leaf<'a> {
@@ -35,22 +53,14 @@ impl<'a> Leaf<'a> {
     pub(super) fn open(index: &'a dyn Index, list: List<'a>, factor: f32) -> Result<Self> {
         let place = list.place();
         let flaw = |flaw: DecodeError| -> Error { index.flaw(place, flaw) };
-        let full = list.full_blocks();
-        let has_rest = list.rest_len() > 0;
         let factor = f64::from(factor);
         let blocks = list
             .bound()
             .map(|bound| products(factor, Span::of_bound(bound)));
-        let cursor = Cursor::new(list).map_err(flaw)?;
-        let mut rest = None;
-        if has_rest {
-            let mut behind = cursor.clone();
-            if full > 0 {
-                behind.go_to_rest().map_err(flaw)?;
-            }
-            let (_, values) = behind.left().map_err(flaw)?;
-            rest = (!values.is_empty()).then(|| products(factor, Span::of(values)));
-        }
+        let mut cursor = Cursor::at_rest(list).map_err(flaw)?;
+        let (_, values) = cursor.left().map_err(flaw)?;
+        let rest = (!values.is_empty()).then(|| products(factor, Span::of(values)));
+        cursor.rewind().map_err(flaw)?;
         let all = [blocks, rest].into_iter().flatten();
         let all = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         Ok(Self {
@@ -69,6 +79,13 @@ impl<'a> Leaf<'a> {
     /// How many rows have the dimension, at most.
     pub(super) fn count(&self) -> u64 {
         self.cursor.list().count().into()
+    }
+
+    /// How many of these rows have it, about.
+    pub(super) fn count_in(&self, rows: &Range<u32>) -> u64 {
+        let list = self.cursor.list();
+        let all = u64::from(list.rows().max(1));
+        u64::from(list.count()) * u64::from(rows.end - rows.start) / all
     }
 
     /// What no row gets more from, having the dimension or not.
@@ -167,6 +184,7 @@ impl<'a> Leaf<'a> {
     pub(super) fn each_below(
         &mut self,
         end: u32,
+        room: &mut Room,
         wants: impl Fn(f64) -> bool,
         mut each: impl FnMut(u32, f64),
     ) -> Result<()> {
@@ -194,15 +212,17 @@ impl<'a> Leaf<'a> {
                 _ => rows.len(),
             };
             // Loops of their own, since these become vector instructions.
-            let (mut halves, mut weights, mut products) = ([0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
-            for (half, value) in halves.iter_mut().zip(&values[..count]) {
+            let halves = &mut room.halves[..count];
+            for (half, value) in halves.iter_mut().zip(values) {
                 *half = *value as u16;
             }
-            kernel::from_halves(&halves[..count], &mut weights[..count]);
-            for (product, weight) in products.iter_mut().zip(&weights) {
+            let weights = &mut room.weights[..count];
+            kernel::from_halves(halves, weights);
+            let products = &mut room.products[..count];
+            for (product, weight) in products.iter_mut().zip(weights) {
                 *product = factor * f64::from(*weight);
             }
-            for (row, product) in rows.iter().zip(&products[..count]) {
+            for (row, product) in rows.iter().zip(products) {
                 each(*row, *product);
             }
             self.cursor.skip(count).map_err(flaw)?;

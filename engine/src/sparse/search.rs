@@ -3,14 +3,15 @@
 //! Within a window of rows the blocks of each dimension bound what it adds there. The dimensions that together
 //! cannot reach what is wanted need not name any row: only rows that another one names are looked up in
 //! them, the most promising first, and as long as a row can still reach it. (Turtle and Flood 1995; by
-//! windows as in Lucene's `MaxScoreBulkScorer`.) A row that has no dimension of the query is no hit; one whose
-//! weights come to zero or less is. Sums are those of `dot`: nothing that is passed over, and no order in
-//! which dimensions are met, changes a score.
+//! windows as in Lucene's `MaxScoreBulkScorer`.) Where looking up all these rows would cost more than going through
+//! a dimension's postings, these are gone through. Where rows are given, windows without any are passed over.
+//! A row that has no dimension of the query is no hit; one whose weights come to zero or less is. Sums are those of
+//! `dot`: nothing that is passed over, and no order in which dimensions are met, changes a score.
 
 use super::{
     Index,
     dot::{exact, off_by, rounded},
-    leaf::Leaf,
+    leaf::{Leaf, Room},
 };
 use crate::{
     cancel::Cancel,
@@ -25,9 +26,11 @@ const FIRST: u32 = 512;
 const WINDOW: usize = 4_096;
 /// Sums that are looked at together.
 const STRETCH: usize = 16;
-/// Where so many times as many rows are still wanted as a dimension has in a window, all that it has are
-/// gone through, in place of looking each row up.
-const DENSE: u64 = 4;
+/// The sum of no products. To add any to it makes another number of it, since none is zero.
+const NONE: f64 = -0.0;
+/// Where a dimension has fewer than so many times as many rows in a window as are still wanted, all that it has
+/// are gone through, in place of looking each row up, which takes about as many times as long.
+const DENSE: u64 = 16;
 /// Where dimensions have fewer than one in so many rows, these are noted, in place of looking at all sums.
 const FEW: u64 = 8;
 
@@ -80,39 +83,7 @@ pub(crate) fn search(
     collector: &mut impl Collector,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut leaves = leaves(weighed, index, cancel)?;
-    let mut window = Window::new(&leaves, index.rows());
-    let (mut start, mut len) = (0, FIRST);
-    loop {
-        cancel.check()?;
-        // What no row of the whole list can reach by these dimensions alone.
-        leaves.sort_unstable_by(|a, b| a.bound().total_cmp(&b.bound()));
-        let floor = window.floor(collector.last_wanted());
-        let rest = needless(leaves.iter().map(|leaf| leaf.bound()), floor);
-        let mut next = END;
-        for (count, leaf) in (1..).zip(&mut leaves[rest..]) {
-            cancel.check_at(count)?;
-            next = next.min(leaf.seek(start)?);
-        }
-        if next == END {
-            return Ok(());
-        }
-        start = next;
-        let end = start.saturating_add(len);
-        for (count, leaf) in (1..).zip(&mut leaves) {
-            cancel.check_at(count)?;
-            leaf.in_window = leaf.bound_within(start, end)?;
-        }
-        leaves.sort_unstable_by(|a, b| a.in_window.total_cmp(&b.in_window));
-        let first = needless(leaves.iter().map(|leaf| leaf.in_window), floor);
-        let (rest, essential) = leaves.split_at_mut(first);
-        let more: f64 = rest.iter().map(|leaf| leaf.in_window).sum();
-        window.gather(essential, more, start..end, floor, cancel)?;
-        window.complete(rest, more, start..end, floor, cancel)?;
-        window.offer(&mut leaves, collector, cancel)?;
-        start = end;
-        len = (len * 2).min(WINDOW as u32);
-    }
+    search_among(weighed, index, None, collector, cancel)
 }
 
 /// Offers those of the given rows, which ascend, that have a dimension of the query and may be among the
@@ -127,48 +98,115 @@ pub(crate) fn search_rows(
     collector: &mut impl Collector,
     cancel: &Cancel,
 ) -> Result<()> {
+    let rows: Vec<u32> = rows.into_iter().collect();
+    search_among(weighed, index, Some(&rows), collector, cancel)
+}
+
+fn search_among(
+    weighed: &Weighed,
+    index: &dyn Index,
+    mut given: Option<&[u32]>,
+    collector: &mut impl Collector,
+    cancel: &Cancel,
+) -> Result<()> {
     let mut leaves = leaves(weighed, index, cancel)?;
-    let off = off_of(&leaves);
-    let mut products = Vec::with_capacity(leaves.len());
-    let mut steps = 0u32;
-    for row in rows {
-        products.clear();
-        for leaf in &mut leaves {
-            steps = steps.wrapping_add(1);
-            cancel.check_at(steps)?;
-            if leaf.seek(row)? == row {
-                products.push(leaf.product()?);
+    let mut window = Window::new(&leaves, index.rows());
+    // Sorted often, and large.
+    let mut leaves: Vec<&mut Leaf<'_>> = leaves.iter_mut().collect();
+    let (mut start, mut len) = (0, FIRST);
+    loop {
+        cancel.check()?;
+        if let Some(given) = &mut given {
+            *given = &given[given.partition_point(|row| *row < start)..];
+            start = given.first().copied().unwrap_or(END);
+        }
+        // What no row of the whole list can reach by these dimensions alone.
+        leaves.sort_unstable_by(|a, b| a.bound().total_cmp(&b.bound()));
+        let floor = window.floor(collector.last_wanted());
+        let rest = needless(leaves.iter().map(|leaf| leaf.bound()), floor);
+        let mut next = END;
+        for (count, leaf) in (1..).zip(&mut leaves[rest..]) {
+            cancel.check_at(count)?;
+            next = next.min(leaf.seek(start)?);
+        }
+        if next == END {
+            return Ok(());
+        }
+        start = next;
+        let rows = start..start.saturating_add(len);
+        for (count, leaf) in (1..).zip(&mut leaves) {
+            cancel.check_at(count)?;
+            leaf.in_window = leaf.bound_within(rows.start, rows.end)?;
+        }
+        leaves.sort_unstable_by(|a, b| a.in_window.total_cmp(&b.in_window));
+        let first = needless(leaves.iter().map(|leaf| leaf.in_window), floor);
+        let (first, postings) = gathered(&leaves, first, &rows);
+        let given = given.map(|given| within(given, &rows));
+        let rest = match given {
+            Some(given) if (given.len() as u64) < postings => {
+                window.take(given, rows.start);
+                &mut leaves[..]
             }
-        }
-        if products.is_empty() {
-            continue;
-        }
-        let score = rounded(products.iter().sum(), off);
-        let score = score.unwrap_or_else(|| exact(products.iter().copied()));
-        offer(row, score, collector)?;
+            _ => {
+                let (rest, essential) = leaves.split_at_mut(first);
+                window.gather(essential, bound_of(rest), rows.clone(), floor, cancel)?;
+                if let Some(given) = given {
+                    window.keep(given, rows.start);
+                }
+                rest
+            }
+        };
+        window.complete(rest, rows.clone(), floor, cancel)?;
+        window.offer(&mut leaves, rows.clone(), collector, cancel)?;
+        start = rows.end;
+        len = (len * 2).min(WINDOW as u32);
     }
-    Ok(())
+}
+
+/// The first of the dimensions that are gathered, of which those from `first` on must be, and how many
+/// postings these have. To gather what has no more of them than all before costs less than looking it up.
+fn gathered(leaves: &[&mut Leaf<'_>], mut first: usize, rows: &Range<u32>) -> (usize, u64) {
+    let (rest, essential) = leaves.split_at(first);
+    let mut postings = essential.iter().map(|leaf| leaf.count_in(rows)).sum();
+    if essential.len() > 1 {
+        for leaf in rest.iter().rev() {
+            let count = leaf.count_in(rows);
+            if count > postings {
+                break;
+            }
+            postings += count;
+            first -= 1;
+        }
+    }
+    (first, postings)
+}
+
+/// Those of some rows, which ascend, that a window has.
+fn within<'a>(given: &'a [u32], rows: &Range<u32>) -> &'a [u32] {
+    let [start, end] = [rows.start, rows.end].map(|row| given.partition_point(|at| *at < row));
+    &given[start..end]
+}
+
+/// What no row of a window gets more from.
+fn bound_of(leaves: &[&mut Leaf<'_>]) -> f64 {
+    leaves.iter().map(|leaf| leaf.in_window).sum()
 }
 
 /// The dimensions of the query that some row of the part has.
-fn leaves<'a>(
-    weighed: &Weighed,
-    index: &'a dyn Index,
-    cancel: &Cancel,
-) -> Result<Vec<Box<Leaf<'a>>>> {
+fn leaves<'a>(weighed: &Weighed, index: &'a dyn Index, cancel: &Cancel) -> Result<Vec<Leaf<'a>>> {
     let mut leaves = Vec::with_capacity(weighed.0.len());
     for (at, (dimension, weight)) in (1..).zip(&weighed.0) {
         cancel.check_at(at)?;
         if let Some(list) = index.list(*dimension)? {
-            leaves.push(Box::new(Leaf::open(index, list, *weight)?));
+            leaves.push(Leaf::open(index, list, *weight)?);
         }
     }
     Ok(leaves)
 }
 
 /// What a sum of products may be off by.
-fn off_of(leaves: &[Box<Leaf<'_>>]) -> f64 {
-    let most: f64 = leaves.iter().map(|leaf| leaf.magnitude()).sum();
+fn off_of(leaves: &[Leaf<'_>]) -> f64 {
+    let most: f64 = leaves.iter().map(Leaf::magnitude).sum();
     off_by(leaves.len(), most)
 }
 
@@ -189,29 +227,35 @@ fn offer(row: u32, score: f32, collector: &mut impl Collector) -> Result<()> {
     Ok(())
 }
 
-/// What a window needs memory for.
+/// What a window needs memory for. A row has a place in it.
 struct Window {
     rows: u32,
     /// What a sum may be off by.
     off: f64,
     /// Whether some dimension may lower a sum, so that one of zero or less may be a hit's.
     lowers: bool,
+    /// By place; none between two windows.
     sums: Box<[f64]>,
-    /// Which rows have a sum; noted if that cannot be told from it, or is told sooner so.
+    /// Which places have a sum; noted if that cannot be told from it, or is told sooner so.
     seen: Box<[u64]>,
-    /// Rows that may be wanted, with their sums so far.
-    candidates: Vec<(u32, f64)>,
+    /// The places of rows that may be wanted, ascending.
+    candidates: Vec<u32>,
+    /// Whether other places may have sums, too.
+    has_others: bool,
+    room: Room,
 }
 
 impl Window {
-    fn new(leaves: &[Box<Leaf<'_>>], rows: u32) -> Self {
+    fn new(leaves: &[Leaf<'_>], rows: u32) -> Self {
         Self {
             rows,
             off: off_of(leaves),
-            lowers: leaves.iter().any(|leaf| leaf.lowers()),
-            sums: vec![0.0; WINDOW].into(),
+            lowers: leaves.iter().any(Leaf::lowers),
+            sums: vec![NONE; WINDOW].into(),
             seen: vec![0; WINDOW / 64].into(),
             candidates: Vec::new(),
+            has_others: false,
+            room: Room::default(),
         }
     }
 
@@ -221,23 +265,42 @@ impl Window {
         f64::from(wanted.next_down()) - 4.0 * self.off
     }
 
+    /// Makes candidates of these rows.
+    fn take(&mut self, given: &[u32], start: u32) {
+        self.candidates.extend(given.iter().map(|row| row - start));
+    }
+
+    /// Keeps the candidates that are among these rows.
+    fn keep(&mut self, given: &[u32], start: u32) {
+        let mut given = given.iter().map(|row| row - start).peekable();
+        self.candidates.retain(|at| {
+            while given.next_if(|given| given < at).is_some() {}
+            let is_given = given.peek() == Some(at);
+            if !is_given {
+                self.sums[*at as usize % WINDOW] = NONE;
+            }
+            is_given
+        });
+    }
+
     /// Finds the rows that the essential dimensions name, and that may be wanted with what the rest adds.
     fn gather(
         &mut self,
-        essential: &mut [Box<Leaf<'_>>],
+        essential: &mut [&mut Leaf<'_>],
         more: f64,
         rows: Range<u32>,
         floor: f64,
         cancel: &Cancel,
     ) -> Result<()> {
-        self.candidates.clear();
+        let (sums, room) = (&mut *self.sums, &mut self.room);
         let reaches = |sum: f64| sum + more >= floor;
         if let [leaf] = essential {
             leaf.seek(rows.start)?;
             // Nobody else names the rows of a block that is passed over.
-            return leaf.each_below(rows.end, reaches, |row, product| {
+            return leaf.each_below(rows.end, room, reaches, |row, product| {
                 if reaches(product) {
-                    self.candidates.push((row, product));
+                    sums[(row - rows.start) as usize % WINDOW] = product;
+                    self.candidates.push(row - rows.start);
                 }
             });
         }
@@ -253,126 +316,141 @@ impl Window {
             let may_reach = |bound: f64| lowers || bound + others >= floor;
             if !notes {
                 let add = |row: u32, product| {
-                    self.sums[(row - rows.start) as usize % WINDOW] += product;
+                    sums[(row - rows.start) as usize % WINDOW] += product;
                 };
-                leaf.each_below(rows.end, may_reach, add)?;
+                leaf.each_below(rows.end, room, may_reach, add)?;
                 continue;
             }
-            leaf.each_below(rows.end, may_reach, |row, product| {
+            leaf.each_below(rows.end, room, may_reach, |row, product| {
                 let at = (row - rows.start) as usize % WINDOW;
-                self.sums[at] += product;
+                sums[at] += product;
                 self.seen[at / 64] |= 1 << (at % 64);
             })?;
         }
         if notes {
-            self.take_noted(rows, more, floor);
+            self.take_noted(&rows, reaches);
         } else {
-            self.take_sums(rows, more, floor);
+            // The difference is off by less than what `floor` allows for.
+            self.take_sums(&rows, floor - more);
         }
         Ok(())
     }
 
     /// Makes candidates of the rows that were noted and whose sums may reach what is wanted.
-    fn take_noted(&mut self, rows: Range<u32>, more: f64, floor: f64) {
+    fn take_noted(&mut self, rows: &Range<u32>, reaches: impl Fn(f64) -> bool) {
         let words = rows.len().div_ceil(64);
         for (word, seen) in self.seen.iter_mut().take(words).enumerate() {
             let mut left = std::mem::take(seen);
             while left != 0 {
                 let at = word * 64 + left.trailing_zeros() as usize;
                 left &= left - 1;
-                let sum = std::mem::take(&mut self.sums[at]);
-                if sum + more >= floor {
-                    self.candidates.push((rows.start + at as u32, sum));
+                if reaches(self.sums[at % WINDOW]) {
+                    self.candidates.push(at as u32);
+                } else {
+                    self.sums[at % WINDOW] = NONE;
                 }
             }
         }
     }
 
-    /// Makes candidates of the rows whose sums may reach what is wanted, of which none is below zero.
-    fn take_sums(&mut self, rows: Range<u32>, more: f64, floor: f64) {
-        // A row that has a dimension has a sum above zero. The difference is off by less than what `floor`
-        // allows for.
-        let least = (floor - more).max(f64::MIN_POSITIVE);
-        let sums = &mut self.sums[..stretches(self.rows, &rows)];
-        let firsts = (rows.start..).step_by(STRETCH);
-        for (sums, first) in sums.chunks_exact_mut(STRETCH).zip(firsts) {
+    /// Makes candidates of the rows whose sums, of which none is below zero, are `least` or more.
+    fn take_sums(&mut self, rows: &Range<u32>, least: f64) {
+        self.has_others = true;
+        // A row that has a dimension has a sum above zero.
+        let least = least.max(f64::MIN_POSITIVE);
+        let sums = &self.sums[..stretches(self.rows, rows)];
+        for (sums, first) in sums.chunks_exact(STRETCH).zip((0..).step_by(STRETCH)) {
             // Without an early end, so that many are compared at once.
             if sums.iter().fold(false, |any, sum| any | (*sum >= least)) {
                 // All are written, and those that do not count are written over: no branch to be guessed.
-                let (mut found, mut count) = ([(0, 0.0); STRETCH], 0);
-                for (row, sum) in (first..).zip(&*sums) {
-                    found[count % STRETCH] = (row, *sum);
+                let (mut found, mut count) = ([0; STRETCH], 0);
+                for (at, sum) in (first..).zip(sums) {
+                    found[count % STRETCH] = at;
                     count += usize::from(*sum >= least);
                 }
                 self.candidates.extend_from_slice(&found[..count]);
             }
-            sums.fill(0.0);
         }
     }
 
     /// Adds what the rest adds to the rows that were found, but for rows that are no longer wanted.
     fn complete(
         &mut self,
-        rest: &mut [Box<Leaf<'_>>],
-        mut more: f64,
+        rest: &mut [&mut Leaf<'_>],
         rows: Range<u32>,
         floor: f64,
         cancel: &Cancel,
     ) -> Result<()> {
+        let mut more = bound_of(rest);
+        let (sums, room) = (&mut *self.sums, &mut self.room);
         for (count, leaf) in (1..).zip(rest.iter_mut().rev()) {
-            if self.candidates.is_empty() {
+            let wanted = self.candidates.len() as u64;
+            if wanted == 0 {
                 return Ok(());
             }
             cancel.check_at(count)?;
             // Of sums like this one is off by less than what `floor` allows for.
             more -= leaf.in_window;
-            let here =
-                leaf.count() * u64::from(rows.end - rows.start) / u64::from(self.rows.max(1));
-            let is_dense = self.candidates.len() as u64 * DENSE > here;
-            if is_dense {
+            let here = leaf.count_in(&rows);
+            if wanted * DENSE > here {
                 leaf.seek(rows.start)?;
+                self.has_others = true;
                 let add = |row: u32, product| {
-                    self.sums[(row - rows.start) as usize % WINDOW] = product;
+                    sums[(row - rows.start) as usize % WINDOW] += product;
                 };
-                leaf.each_below(rows.end, |_| true, add)?;
-            }
-            let mut kept = 0;
-            for at in 0..self.candidates.len() {
-                let (row, mut sum) = self.candidates[at];
-                if is_dense {
-                    sum += self.sums[(row - rows.start) as usize % WINDOW];
-                } else if leaf.row() <= row && leaf.seek(row)? == row {
-                    sum += leaf.product()?;
+                leaf.each_below(rows.end, room, |_| true, add)?;
+                if wanted * 2 > here {
+                    // To look at all sums would take as long as what it may spare.
+                    continue;
                 }
-                if sum + more >= floor {
-                    self.candidates[kept] = (row, sum);
-                    kept += 1;
+            } else {
+                for at in &self.candidates {
+                    let row = rows.start + at;
+                    if leaf.row() <= row && leaf.seek(row)? == row {
+                        sums[*at as usize % WINDOW] += leaf.product()?;
+                    }
                 }
             }
-            self.candidates.truncate(kept);
-            if is_dense {
-                self.sums[..stretches(self.rows, &rows)].fill(0.0);
-            }
+            self.candidates.retain(|at| {
+                let sum = &mut sums[*at as usize % WINDOW];
+                let reaches = *sum + more >= floor;
+                if !reaches {
+                    *sum = NONE;
+                }
+                reaches
+            });
         }
         Ok(())
     }
 
+    /// Offers the rows that are left, and forgets all sums.
     fn offer(
         &mut self,
-        leaves: &mut [Box<Leaf<'_>>],
+        leaves: &mut [&mut Leaf<'_>],
+        rows: Range<u32>,
         collector: &mut impl Collector,
         cancel: &Cancel,
     ) -> Result<()> {
-        for (count, (row, sum)) in (1..).zip(self.candidates.drain(..)) {
-            if sum + self.off < f64::from(collector.last_wanted().next_down()) {
+        let mut least = self.floor(collector.last_wanted());
+        let candidates = std::mem::take(&mut self.candidates);
+        for (count, at) in (1..).zip(&candidates) {
+            let sum = std::mem::replace(&mut self.sums[*at as usize % WINDOW], NONE);
+            if sum < least || sum.to_bits() == NONE.to_bits() {
                 continue;
             }
             cancel.check_at(count)?;
+            let row = rows.start + at;
             let score = match rounded(sum, self.off) {
                 Some(score) => score,
                 None => exactly(leaves, row, cancel)?,
             };
             offer(row, score, collector)?;
+            least = self.floor(collector.last_wanted());
+        }
+        self.candidates = candidates;
+        self.candidates.clear();
+        if std::mem::take(&mut self.has_others) {
+            self.sums[..stretches(self.rows, &rows)].fill(NONE);
         }
         Ok(())
     }
@@ -385,7 +463,7 @@ fn stretches(all: u32, rows: &Range<u32>) -> usize {
 }
 
 /// The exact sum of a row. Rows ascend from call to call.
-fn exactly(leaves: &mut [Box<Leaf<'_>>], row: u32, cancel: &Cancel) -> Result<f32> {
+fn exactly(leaves: &mut [&mut Leaf<'_>], row: u32, cancel: &Cancel) -> Result<f32> {
     let mut products = Vec::with_capacity(leaves.len());
     for (count, leaf) in (1..).zip(leaves) {
         cancel.check_at(count)?;

@@ -36,24 +36,15 @@ impl<'a> Leaf<'a> {
     ) -> Result<Self> {
         let place = list.place();
         let flaw = |flaw| index.flaw(place, flaw);
-        let full = list.full_blocks();
-        let has_rest = list.rest_len() > 0;
         let bound = list.bound().map_or(0.0, |bound| weight.most(bound));
-        let mut cursor = Cursor::new(list).map_err(flaw)?;
+        let mut cursor = Cursor::at_rest(list).map_err(flaw)?;
         let mut rest = Rest {
             lengths,
             page: Page::default(),
             weight,
         };
-        let rest_bound = match (has_rest, full) {
-            (false, _) => 0.0,
-            (true, 0) => rest.bound(&mut cursor).map_err(flaw)??,
-            (true, _) => {
-                let mut behind = cursor.clone();
-                behind.go_to_rest().map_err(flaw)?;
-                rest.bound(&mut behind).map_err(flaw)??
-            }
-        };
+        let rest_bound = rest.bound(&mut cursor).map_err(flaw)??;
+        cursor.rewind().map_err(flaw)?;
         Ok(Self {
             index,
             place,

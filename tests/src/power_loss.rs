@@ -15,7 +15,7 @@ use amphora::vfs::{Call, CrashModel, Loss, MemoryVfs};
 use futures::{executor::block_on, future::join_all};
 use std::{
     any::Any,
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -368,6 +368,60 @@ impl Image {
             }
         }
         images
+    }
+}
+
+/// The last images of a run that were judged. What a power loss leaves is often what it would have left a
+/// call before, and is not judged twice by the same states.
+#[derive(Debug, Default)]
+pub struct Judged {
+    images: VecDeque<(Image, Expected)>,
+}
+
+/// Which states may be found: whether they are those before the run, the first and the last.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    before: bool,
+    first: usize,
+    last: usize,
+}
+
+impl Judged {
+    /// How many images are known.
+    const KNOWN: usize = 32;
+
+    /// Of the images that `losses` leave after so many calls of `run`, always the same run, those that were
+    /// not judged yet. `model` is [`Run::model_at`] that prefix.
+    pub fn others(
+        &mut self,
+        run: &Run,
+        prefix: usize,
+        model: &CrashModel,
+        losses: impl IntoIterator<Item = Loss>,
+    ) -> Vec<Image> {
+        let Window { first, last, .. } = run.allowed(prefix);
+        let before = prefix < run.shown;
+        let now = Expected {
+            before,
+            first,
+            last,
+        };
+        let mut others = Image::distinct(model, losses);
+        others.retain(|image| {
+            // One of few states is one of more.
+            let is_known = self.images.iter().any(|(known, then)| {
+                then.before == before
+                    && (first..=last).contains(&then.first)
+                    && (first..=last).contains(&then.last)
+                    && known.left.holds_the_same(&image.left)
+            });
+            if !is_known {
+                self.images.truncate(Self::KNOWN - 1);
+                self.images.push_front((image.clone(), now));
+            }
+            !is_known
+        });
+        others
     }
 }
 

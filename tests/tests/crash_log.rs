@@ -10,7 +10,7 @@ use amphora::{
     vfs::{Call, Loss, MemoryVfs},
 };
 use amphora_tests::{
-    power_loss::{Failure, Run, upserts},
+    power_loss::{Failure, Judged, Run, upserts},
     random::Random,
     workload::{Change, Step, coda, script},
 };
@@ -32,10 +32,12 @@ fn power_loss_after_every_call_keeps_what_was_acknowledged() {
     let run = Run::recorded(&script()).unwrap();
     let mut seed = Random(1);
     let (mut images, mut second, mut in_recovery) = (0, 0, 0);
+    let mut judged = Judged::default();
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
         let random = (0..3).map(|n| Loss::Random(prefix as u64 * 1_000 + n));
-        for loss in [Loss::All, Loss::Nothing].into_iter().chain(random) {
-            let again = run.lose_power(prefix, model, loss, &coda())?;
+        let losses = [Loss::All, Loss::Nothing].into_iter().chain(random);
+        for image in judged.others(&run, prefix, model, losses) {
+            let again = run.lost_power(prefix, image, &coda())?;
             images += 1;
             let later = one_of(&mut seed, again.shown..again.calls.len() + 1);
             let lost = any_loss(&mut seed);
@@ -65,12 +67,18 @@ fn power_loss_after_a_kill_keeps_what_was_acknowledged() {
     let mut seed = Random(2);
     let mut images = 0;
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
+        if run.is_as_before(prefix) {
+            return Ok(());
+        }
         let again = run.kill(prefix, model, &coda())?;
         let at_random = (0..6).map(|_| one_of(&mut seed, again.shown..again.calls.len() + 1));
         let prefixes: Vec<usize> = again.opening().chain(at_random).collect();
+        let mut judged = Judged::default();
         for prefix in prefixes {
-            for loss in [Loss::All, Loss::Random(seed.draw())] {
-                again.lose_power(prefix, &again.model_at(prefix), loss, &[])?;
+            let model = again.model_at(prefix);
+            let losses = [Loss::All, Loss::Random(seed.draw())];
+            for image in judged.others(&again, prefix, &model, losses) {
+                again.lost_power(prefix, image, &[])?;
                 images += 1;
             }
         }
@@ -85,10 +93,11 @@ fn power_loss_after_a_kill_keeps_what_was_acknowledged() {
 fn power_loss_at_the_end_of_the_prepared_space_keeps_what_was_acknowledged() {
     let sizes = (0..24).map(|n| if n % 6 == 5 { 150_000 } else { 60_000 });
     let run = Run::recorded(&upserts(sizes)).unwrap();
-    let mut images = 0;
+    let (mut images, mut judged) = (0, Judged::default());
     let all = run.each_prefix(run.prefixes(), |prefix, model| {
-        for loss in [Loss::All, Loss::Nothing, Loss::Random(prefix as u64)] {
-            run.lose_power(prefix, model, loss, &[])?;
+        let losses = [Loss::All, Loss::Nothing, Loss::Random(prefix as u64)];
+        for image in judged.others(&run, prefix, model, losses) {
+            run.lost_power(prefix, image, &[])?;
             images += 1;
         }
         Ok(())

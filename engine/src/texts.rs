@@ -111,24 +111,26 @@ impl GrownTexts {
                     Ok(())
                 })
             };
-            let entered = catch_unwind(AssertUnwindSafe(enter));
+            let entered = tokenized(field.name, enter);
             (entered, grown.index.view(rows.min(grown.rows)))
         })?;
-        match entered {
-            Ok(entered) => entered.map(|()| view),
-            Err(panic) => {
-                // What it says may quote the text, and dropping it is foreign code.
-                mem::forget(panic);
-                let message = format!("the tokenizer of the text {} panicked", quoted(field.name));
-                Err(Error::new(ErrorKind::Panicked, message))
-            }
-        }
+        entered?.map(|()| view)
     }
 
     /// About how much memory they take.
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes()
     }
+}
+
+/// What comes of a tokenizer, which may be the user's and panic: then an error that names the text.
+pub(crate) fn tokenized<T>(name: &str, tokenize: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(tokenize)).map_err(|panic| {
+        // What it says may quote the text, and dropping it is foreign code.
+        mem::forget(panic);
+        let message = format!("the tokenizer of the text {} panicked", quoted(name));
+        Error::new(ErrorKind::Panicked, message)
+    })
 }
 
 impl Entered {

@@ -13,7 +13,7 @@ use crate::{
     options::Limits,
     schema::{Text, Tokenizers, check_name, quoted},
     shape::Shape,
-    texts::Analyzers,
+    texts::{Analyzers, tokenized},
 };
 use memchr::memmem::Finder;
 use serde_json::Value;
@@ -157,9 +157,11 @@ impl Terms<'_> {
             None => Analyzer::new(&Text::plain(), &Tokenizers::default())?,
         };
         let mut terms: Vec<(String, u32)> = Vec::new();
-        analyzer.for_queries().analyze(text, |token| {
-            terms.push((token.term.to_owned(), token.position));
-        });
+        tokenized(path, || {
+            analyzer.for_queries().analyze(text, |token| {
+                terms.push((token.term.to_owned(), token.position));
+            });
+        })?;
         if wording != Wording::Phrase {
             terms.sort_unstable();
             terms.dedup_by(|a, b| a.0 == b.0);

@@ -1,7 +1,10 @@
 //! Conditions that were checked, and are asked of one point after another.
 
 use super::test::Test;
-use crate::{error::Result, id::PointId};
+use crate::{
+    error::{Error, Result},
+    id::PointId,
+};
 use serde_json::{Map, Value};
 use std::{collections::HashSet, sync::Arc};
 
@@ -44,23 +47,25 @@ impl Conditions {
             Self::Not(inner) => Ok(!inner.hold_for(subject)?),
             Self::Ids(ids) => Ok(ids.contains(&subject.id()?)),
             Self::Vector(number) => subject.has_vector(*number),
-            Self::Field(path, test) => Ok(test.holds(subject.payload()?, path)),
+            Self::Field(path, test) => test.holds(subject.payload()?, path),
         }
     }
+}
 
-    /// Whether they hold for the fields of an object, which are all that they may be about.
-    pub(super) fn hold_within(&self, map: &Map<String, Value>) -> bool {
-        match self {
-            Self::All(all) => all.iter().all(|it| it.hold_within(map)),
-            Self::Any(any) => any.iter().any(|it| it.hold_within(map)),
-            Self::AtLeast(count, some) => {
-                let held = some.iter().filter(|it| it.hold_within(map));
-                held.take(*count).count() == *count
-            }
-            Self::Not(inner) => !inner.hold_within(map),
-            Self::Field(path, test) => test.holds(map, path),
-            Self::Ids(_) | Self::Vector(_) => false,
-        }
+/// An object within a payload, of whose fields alone something may be asked.
+pub(super) struct Element<'a>(pub(super) &'a Map<String, Value>);
+
+impl Subject for Element<'_> {
+    fn id(&self) -> Result<PointId> {
+        Err(Error::invalid("an object within a payload has no id"))
+    }
+
+    fn has_vector(&self, _: u32) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn payload(&mut self) -> Result<&Map<String, Value>> {
+        Ok(self.0)
     }
 }
 

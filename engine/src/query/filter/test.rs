@@ -1,13 +1,14 @@
 //! What a condition asks of one field: of the payload of a point, or of a column all at once.
 
-use super::{Conditions, Wording};
+use super::{Conditions, Wording, conditions::Element};
 use crate::{
     analysis::Analyzer,
     datetime::micros,
+    error::Result,
     fields::{Column, Found, Key, each_value, some_value},
     geo::{GeoArea, GeoPoint},
     schema::Text,
-    texts::Analyzers,
+    texts::{Analyzers, tokenized},
 };
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
@@ -84,10 +85,11 @@ impl Values {
 }
 
 impl Test {
-    /// Whether it holds for the field at `path` of an object.
-    pub(super) fn holds(&self, map: &Map<String, Value>, path: &str) -> bool {
+    /// Whether it holds for the field at `path` of an object. Only a tokenizer of the user's that panics is an
+    /// error.
+    pub(super) fn holds(&self, map: &Map<String, Value>, path: &str) -> Result<bool> {
         let some = |test: &dyn Fn(&Value) -> bool| some_value(map, path, &mut |it| test(it));
-        match self {
+        Ok(match self {
             Self::Equals(expected) => some(&|value| equals(value, expected)),
             Self::AnyOf(values) => some(&|value| values.contains(value)),
             Self::Except(values) => some(&|value| is_scalar(value) && !values.contains(value)),
@@ -107,14 +109,19 @@ impl Test {
                 let text = value.as_str();
                 text.is_some_and(|text| finder.find(text.as_bytes()).is_some())
             }),
-            Self::Words(words) => words.are_in(map, path),
+            Self::Words(words) => return words.are_in(map, path),
             Self::Area(area) => {
                 some(&|value| GeoPoint::of(value).is_some_and(|point| area.contains(point)))
             }
-            Self::Nested(inner) => some(&|value| {
-                let object = value.as_object();
-                object.is_some_and(|object| inner.hold_within(object))
-            }),
+            Self::Nested(inner) => {
+                let mut held = Ok(false);
+                some_value(map, path, &mut |value| {
+                    let object = value.as_object();
+                    held = object.map_or(Ok(false), |it| inner.hold_for(&mut Element(it)));
+                    !matches!(held, Ok(false))
+                });
+                return held;
+            }
             Self::Null => some(&Value::is_null),
             Self::Empty => !some(&|value| !value.is_null()),
             Self::Count(low, high) => {
@@ -128,7 +135,7 @@ impl Test {
                 });
                 (*low, *high).contains(&count)
             }
-        }
+        })
     }
 
     /// What a column says of it; nothing where only payloads can tell.
@@ -152,24 +159,11 @@ impl Test {
 
 impl Words {
     /// Whether the strings at `path` of an object have them.
-    fn are_in(&self, map: &Map<String, Value>, path: &str) -> bool {
-        let (mut analyzer, mut next) = (self.analyzer.clone(), 0);
-        let mut found: HashSet<(usize, u32)> = HashSet::new();
-        some_value(map, path, &mut |value| {
-            if let Some(text) = value.as_str() {
-                next = analyzer.analyze_from(next, text, |token| {
-                    for (number, (term, _)) in self.terms.iter().enumerate() {
-                        if term == token.term {
-                            found.insert((number, token.position));
-                        }
-                    }
-                });
-            }
-            false
-        });
+    fn are_in(&self, map: &Map<String, Value>, path: &str) -> Result<bool> {
+        let found = tokenized(path, || self.found_in(map, path))?;
         let has = |number: usize| found.iter().any(|(found, _)| *found == number);
         let mut numbers = 0..self.terms.len();
-        match self.wording {
+        Ok(match self.wording {
             _ if self.terms.is_empty() => false,
             Wording::All => numbers.all(has),
             Wording::Any => !found.is_empty(),
@@ -184,7 +178,26 @@ impl Words {
                 };
                 starts.map(|(_, start)| *start).any(is_whole)
             }
-        }
+        })
+    }
+
+    /// Which of them stand where.
+    fn found_in(&self, map: &Map<String, Value>, path: &str) -> HashSet<(usize, u32)> {
+        let (mut analyzer, mut next) = (self.analyzer.clone(), 0);
+        let mut found = HashSet::new();
+        some_value(map, path, &mut |value| {
+            if let Some(text) = value.as_str() {
+                next = analyzer.analyze_from(next, text, |token| {
+                    for (number, (term, _)) in self.terms.iter().enumerate() {
+                        if term == token.term {
+                            found.insert((number, token.position));
+                        }
+                    }
+                });
+            }
+            false
+        });
+        found
     }
 }
 

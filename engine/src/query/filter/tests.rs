@@ -2,17 +2,21 @@
 
 use super::{Condition, Conditions, Filter, Subject, Terms, field};
 use crate::{
-    error::Result,
+    error::{ErrorKind, Result},
     geo::GeoPoint,
     id::PointId,
     options::Limits,
     payload::Payload,
-    schema::{Metric, Schema, Sparse, Text, Vector},
+    schema::{Metric, Schema, Sparse, Text, Tokenization, Tokenizer, Tokenizers, Vector},
     shape::Shape,
+    texts::Analyzers,
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use std::{ops::Bound, sync::Arc};
+use std::{
+    ops::{Bound, Range},
+    sync::Arc,
+};
 
 /// A point without vectors.
 struct Known(PointId, Payload);
@@ -213,6 +217,39 @@ fn conditions_by_table() {
         assert_eq!(matches(&read, &payload), expected, "{filter}");
         assert_eq!(read.to_string(), filter.to_string());
     }
+}
+
+#[test]
+fn a_tokenizer_that_panics_is_an_error() {
+    struct Broken;
+
+    impl Tokenizer for Broken {
+        fn tokenize(&self, text: &str, each: &mut dyn FnMut(&str, Range<usize>)) {
+            assert!(!text.contains("broken"), "{text}");
+            each(text, 0..text.len());
+        }
+    }
+
+    let text = Text::plain().tokenizer(Tokenization::Custom("broken".to_owned()));
+    let shape = Shape::new(Schema::new().text("body", text));
+    let analyzers = Arc::new(Analyzers::new(Tokenizers::new().with("broken", Broken)));
+    let checked = |words: &str| {
+        field("body").has_words(words).checked(Terms {
+            shape: &shape,
+            limits: &Limits::default(),
+            analyzers: &analyzers,
+        })
+    };
+    assert_eq!(checked("broken").unwrap_err().kind(), ErrorKind::Panicked);
+    let conditions = checked("whole").unwrap();
+    let asked = |body: &str| {
+        let payload = json!({ "body": body });
+        conditions.hold_for(&mut Known(7.into(), payload.into()))
+    };
+    assert!(asked("whole").unwrap() && !asked("half").unwrap());
+    let error = asked("broken").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Panicked);
+    assert!(error.to_string().contains("\"body\" panicked"), "{error}");
 }
 
 #[test]

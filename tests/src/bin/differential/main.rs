@@ -1,0 +1,167 @@
+//! Random queries and filters, answered by the engine and by going through plain vectors and payloads.
+//!
+//! A round draws points (`draw`), writes them to two collections, one that declares its fields and one that declares
+//! none, and asks both the same questions (`ask`): while the points are in memory, when they lie in many segments with
+//! some of them replaced and deleted, and when these are merged. Every answer must be that of the loops over the points
+//! (`amphora_tests::brute`). A difference is printed with what was asked, and the seed of its round.
+
+mod ask;
+mod draw;
+
+use amphora::{Database, Field, Metric, Point, PointId, Schema, Text, Vector, vfs::MemoryVfs};
+use amphora_tests::{opening::Memory, random::Random, report::Figure, settings::Settings};
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+const HELP: &str = "\
+Random questions of every kind, answered by the engine and by loops; every answer must be the same.
+Without --duration at least 20,000 of each kind.";
+
+const THREADS: usize = 2;
+/// Questions of each kind to one collection at one stage.
+const QUESTIONS: u64 = 95;
+/// Rounds without `--duration`: each has two collections at three stages.
+const ROUNDS: u64 = 40;
+
+/// What a collection holds.
+pub(crate) type Points = BTreeMap<PointId, Point>;
+
+/// How many questions of each kind were asked.
+type Tally = BTreeMap<&'static str, u64>;
+
+fn main() -> ExitCode {
+    let settings = match Settings::read(HELP) {
+        Ok(settings) => settings,
+        Err(code) => return code,
+    };
+    let (next, done) = (AtomicU64::new(0), Mutex::new((Tally::new(), 0u64)));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let round = next.fetch_add(1, Ordering::Relaxed);
+                    if round >= ROUNDS && !settings.goes_on() {
+                        return;
+                    }
+                    let seed = Random(settings.seed.wrapping_add(round)).draw();
+                    let mut tally = Tally::new();
+                    let problem = run(seed, &mut tally).err();
+                    if let Some(problem) = &problem {
+                        eprintln!("round {round}, seed {seed}: {problem}");
+                    }
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (kind, count) in tally {
+                        *done.0.entry(kind).or_default() += count;
+                    }
+                    done.1 += u64::from(problem.is_some());
+                }
+            });
+        }
+    });
+    let (tally, differences) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut all_met = true;
+    let mut print = |figure: Figure| all_met &= figure.print().met == Some(true);
+    for (kind, count) in &tally {
+        let name = format!("differential/{kind}");
+        print(Figure::new(name, *count as f64, "count", *count).at_least(20_000.0));
+    }
+    let all = tally.values().sum();
+    let name = format!("differential/differences/seed-{}", settings.seed);
+    print(Figure::new(name, differences as f64, "count", all).at_most(0.0));
+    ExitCode::from(u8::from(!all_met))
+}
+
+/// One round, up to the first difference.
+fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
+    let random = &mut Random(seed);
+    let memory = Memory::ALL[random.below(3) as usize];
+    let failed = |error: amphora::Error| format!("it failed: {error}");
+    let db = amphora_tests::opening::open(MemoryVfs::new(), memory).map_err(failed)?;
+    let vectors = Schema::new()
+        .vector("v", Vector::new(4, METRICS[random.below(4) as usize]))
+        .vector("w", Vector::new(2, Metric::Dot));
+    let declared = vectors
+        .clone()
+        .field("tag", Field::Keyword)
+        .field("number", Field::Float)
+        .field("whole", Field::Integer)
+        .field("flag", Field::Bool)
+        .field("time", Field::DateTime)
+        .field("place", Field::Geo)
+        .field("author.name", Field::Keyword)
+        .text("body", Text::plain());
+    let mut points = Points::new();
+    let names = ["declared", "bare"];
+    for (name, schema) in names.into_iter().zip([declared, vectors]) {
+        db.create_collection(name, schema).wait().map_err(failed)?;
+    }
+    for stage in 0..3 {
+        match stage {
+            0 => write(&db, &mut points, random, 1).map_err(failed)?,
+            1 => {
+                write(&db, &mut points, random, 6).map_err(failed)?;
+                db.flush().wait().map_err(failed)?;
+            }
+            _ => db.optimize().wait().map_err(failed)?,
+        }
+        for name in names {
+            let collection = db.collection(name).wait().map_err(failed)?;
+            for _ in 0..QUESTIONS {
+                for (kind, ask) in ask::KINDS {
+                    let asked = ask(&collection, &points, random);
+                    let asked = asked
+                        .map_err(|problem| format!("{kind} of {name}, stage {stage}: {problem}"))?;
+                    *tally.entry(kind).or_default() += u64::from(asked);
+                }
+            }
+        }
+    }
+    db.close().wait().map_err(failed)
+}
+
+const METRICS: [Metric; 4] = [
+    Metric::Cosine,
+    Metric::Dot,
+    Metric::Euclidean,
+    Metric::Manhattan,
+];
+
+/// Writes batches of points, over earlier ones too, and deletes some, each batch to a segment of its own if there are
+/// several.
+fn write(
+    db: &Database,
+    points: &mut Points,
+    random: &mut Random,
+    batches: u64,
+) -> amphora::Result<()> {
+    for _ in 0..batches {
+        let batch: Vec<Point> = (0..20 + random.below(20))
+            .map(|_| draw::point(random))
+            .collect();
+        let ended: Vec<PointId> = points
+            .keys()
+            .filter(|_| random.below(12) == 0)
+            .cloned()
+            .collect();
+        for name in ["declared", "bare"] {
+            let collection = db.collection(name).wait()?;
+            if !ended.is_empty() {
+                collection.delete(ended.clone()).wait()?;
+            }
+            collection.upsert(batch.clone()).wait()?;
+        }
+        points.retain(|id, _| !ended.contains(id));
+        points.extend(batch.into_iter().map(|point| (point.id.clone(), point)));
+        if batches > 1 {
+            db.flush().wait()?;
+        }
+    }
+    Ok(())
+}

@@ -418,7 +418,7 @@ impl Collection {
     /// pages, whatever is written, flushed or merged between them. For pages that are all of one moment, ask a
     /// [`read_view`](Self::read_view).
     ///
-    /// The first page of a segment sorts its ids, a tenth of a second or so for a million; this is kept from then on, four
+    /// The first page of a segment sorts its ids; this is kept from then on, four
     /// bytes for each of its points.
     ///
     /// ```

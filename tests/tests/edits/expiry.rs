@@ -1,7 +1,7 @@
 //! Points that end by themselves, by a clock that the test sets.
 
 use super::{on, point};
-use amphora::{Collection, Database, Edit, Query, field, vfs::MemoryVfs};
+use amphora::{Collection, Database, Edit, Filter, Query, field, vfs::MemoryVfs};
 use amphora_tests::opening::{self, Memory};
 use std::{
     thread,
@@ -135,4 +135,19 @@ fn the_space_of_expired_points_is_reclaimed() {
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(docs.count().wait().unwrap(), 1);
+}
+
+#[test]
+fn optimize_leaves_no_expired_points() {
+    let (vfs, db, docs) = at_1000();
+    let points = (0..100).map(|id| point(id, 1.0).expires_at(at(2_000 + id)));
+    docs.upsert(points).wait().unwrap();
+    db.optimize().wait().unwrap();
+    // Sweeps rest for a second after each other, and are not waited for.
+    for now in [2_009, 2_019, 2_059] {
+        vfs.set_now(at(now));
+        db.optimize().wait().unwrap();
+        let all = docs.estimate_count(Filter::All(Vec::new())).wait().unwrap();
+        assert_eq!((all.least, all.most), (2_099 - now, 2_099 - now));
+    }
 }

@@ -397,7 +397,10 @@ impl Upkeep {
             if flushing && !everything && inputs.len() < MANY {
                 return None;
             }
-            let sizes: Vec<Size> = inputs.iter().map(size).collect();
+            let sizes = inputs
+                .iter()
+                .map(|placed| size(placed, everything.then_some(now)));
+            let sizes: Vec<Size> = sizes.collect();
             let most = self.wish.most_rows(&table.shape);
             let run = choose(&sizes, everything, most)?;
             let damaged = self.damaged.contains_key(&table.state.id);
@@ -482,8 +485,12 @@ impl Upkeep {
     }
 }
 
-fn size(placed: &Placed) -> Size {
-    let live = placed.readable().map_or(0, |segment| segment.live());
+/// With a time, a row that has expired by then has ended, whether or not it was swept.
+fn size(placed: &Placed, now: Option<Expiry>) -> Size {
+    let live = placed.readable().map_or(0, |segment| {
+        let expired = now.is_some_and(|now| segment.first_expiry.has_come(now));
+        segment.live().saturating_sub(expired.into())
+    });
     Size {
         live,
         ended: u64::from(placed.files.rows) - live,

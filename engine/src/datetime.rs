@@ -1,11 +1,32 @@
 //! Date-times in payloads and filters: strings of RFC 3339, and shorter forms of ISO 8601.
 
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
+use std::time::SystemTime;
 
 /// Microseconds since 1970 in UTC, negative before, of `2024-05-01T12:30:00.5+02:00`. Without an offset
 /// UTC is meant; a space may stand for the `T`, and seconds or the whole time may be missing. What is
 /// finer than a microsecond is cut off.
 pub(crate) fn micros(text: &str) -> Option<i64> {
+    instant(text).map(Timestamp::as_microsecond)
+}
+
+/// The same instant to the nanosecond, where the system's clock can hold it.
+pub(crate) fn time(text: &str) -> Option<SystemTime> {
+    let since = instant(text)?.as_duration();
+    let by = since.unsigned_abs();
+    match since.is_negative() {
+        true => SystemTime::UNIX_EPOCH.checked_sub(by),
+        false => SystemTime::UNIX_EPOCH.checked_add(by),
+    }
+}
+
+/// What [`time`] reads as this; none for what lies beyond the years of four digits.
+pub(crate) fn written(time: SystemTime) -> Option<String> {
+    let text = Timestamp::try_from(time).ok()?.to_string();
+    instant(&text).is_some().then_some(text)
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
     // As jiff takes other forms, too, that other strings may happen to have.
     let is_date = text.len() >= 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';
     if !is_date || !text.is_ascii() {
@@ -15,7 +36,7 @@ pub(crate) fn micros(text: &str) -> Option<i64> {
         let here: DateTime = text.parse()?;
         Offset::UTC.to_timestamp(here)
     });
-    instant.ok().map(Timestamp::as_microsecond)
+    instant.ok()
 }
 
 #[cfg(test)]

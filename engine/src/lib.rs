@@ -42,6 +42,7 @@
 // vocabulary: no I/O, no threads
 mod error;
 mod datetime;
+mod json;
 mod geo;
 mod id;
 mod expiry;

@@ -8,6 +8,7 @@
 //! their ids alone.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::{Map, Value};
 use std::{
     fmt,
@@ -24,6 +25,8 @@ use std::{
 /// assert_eq!(payload.get("year"), Some(&json!(1854)));
 /// assert_eq!(payload.get("pages"), None);
 /// ```
+///
+/// As JSON it is the object. One that is nested [too deep](Self::MAX_DEPTH) is an error there.
 #[derive(Clone)]
 pub struct Payload(std::result::Result<Arc<Object>, Arc<str>>);
 
@@ -141,6 +144,21 @@ impl Payload {
             .as_ref()
             .map(|object| object.map())
             .map_err(|flaw| Error::invalid(flaw.to_string()))
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let map = self.checked().map_err(ser::Error::custom)?;
+        map.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let payload = Self::from(Map::deserialize(deserializer)?);
+        payload.checked().map_err(de::Error::custom)?;
+        Ok(payload)
     }
 }
 

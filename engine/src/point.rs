@@ -6,9 +6,11 @@
 use crate::{
     expiry::Expiry,
     id::PointId,
+    json,
     payload::Payload,
     sparse_vector::{Halves, SparseVector},
 };
+use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
 /// One record of a collection: an id, any number of named vectors, and a payload.
@@ -22,19 +24,43 @@ use std::time::SystemTime;
 ///     .payload(json!({ "work": "Walden", "year": 1854 }));
 /// assert_eq!(point.vectors[0].1.len(), 3);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON:
+///
+/// ```
+/// # use amphora::{Point, SparseVector};
+/// let json = r#"{
+///     "id": "walden-17",
+///     "vectors": { "embedding": [0.1, 0.2, 0.3] },
+///     "multi_vectors": { "tokens": [[0.1, 0.2], [0.3, 0.4]] },
+///     "sparse_vectors": { "words": { "indices": [7, 12], "values": [0.5, 1.0] } },
+///     "payload": { "work": "Walden", "year": 1854 },
+///     "expires_at": "2054-05-01T12:30:00Z"
+/// }"#;
+/// let point: Point = serde_json::from_str(json)?;
+/// assert_eq!(point.sparse_vectors[0].1, SparseVector::new([(7, 0.5), (12, 1.0)]).unwrap());
+/// assert_eq!(serde_json::to_string(&Point::new(7))?, r#"{"id":7}"#);
+/// # Ok::<_, serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Point {
     /// The identity; writing a point with an id that exists replaces that point.
     pub id: PointId,
     /// The vectors by name, each as long as the schema says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json::pairs")]
     pub vectors: Vec<(String, Vec<f32>)>,
     /// The lists of vectors by name: see [`Vector::multi`](crate::Vector::multi).
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json::pairs")]
     pub multi_vectors: Vec<(String, Vec<Vec<f32>>)>,
     /// The sparse vectors by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json::pairs")]
     pub sparse_vectors: Vec<(String, SparseVector)>,
     /// The JSON object.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub payload: Payload,
     /// When it ends by itself; never without. Kept in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "json::time")]
     pub expires_at: Option<SystemTime>,
 }
 

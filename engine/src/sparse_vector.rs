@@ -4,6 +4,7 @@
 //! kept of one that is written has its weights in 16 bits; rounding is the work of `sparse`.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// A vector of which almost all numbers are zero: its other numbers, the weights, each with its
 /// dimension. What SPLADE and other learned models make of a text, or what BM25 and tf-idf do.
@@ -23,10 +24,31 @@ use crate::error::{Error, Result};
 /// assert!(SparseVector::new([(7, 1.25), (7, 0.5)]).is_err());
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// As JSON: `{ "indices": [7, 70123], "values": [1.25, 0.5] }`, read in any order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Written")]
 pub struct SparseVector {
+    #[serde(rename = "indices")]
     dimensions: Vec<u32>,
+    #[serde(rename = "values")]
     weights: Vec<f32>,
+}
+
+/// A [`SparseVector`] as it is read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    indices: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl TryFrom<Written> for SparseVector {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        Self::from_parts(&written.indices, &written.values)
+    }
 }
 
 impl SparseVector {

@@ -7,15 +7,15 @@ use crate::{
     id::PointId,
     payload::dismantle,
 };
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Map, Value};
 use std::{fmt, str::FromStr};
-use uuid::Uuid;
 
 /// The place behind a point in the order of a scroll: where the next [`ScrollPage`](super::ScrollPage) begins.
 ///
 /// It is a place in the order, not in a file or a view, so that it stays what it is whatever is written, flushed
 /// or merged, and after the point itself has gone. As a string, by its `Display` and `FromStr`, it can be kept and
-/// gone on from in another process. It holds the value of the point if it is of the order of a field.
+/// gone on from in another process; by serde it is the same JSON. It holds the value of the point if it is of the order of a field.
 ///
 /// ```
 /// use amphora::Cursor;
@@ -25,16 +25,17 @@ use uuid::Uuid;
 /// assert_eq!(cursor.to_string(), r#"{"id":"walden-17"}"#);
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cursor {
     /// The last point of the page.
     pub id: PointId,
     /// What it was ordered by; none in the order of ids.
+    #[serde(flatten)]
     pub value: Option<CursorValue>,
 }
 
 /// What the last point of a page was ordered by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CursorValue {
     /// The field.
     pub field: String,
@@ -54,18 +55,8 @@ impl Drop for CursorValue {
 /// As JSON.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = match &self.id {
-            PointId::Number(number) => json!(number),
-            PointId::Uuid(uuid) => json!({ "uuid": uuid.to_string() }),
-            PointId::Text(text) => json!(**text),
-        };
-        let mut parts = Map::from_iter([("id".to_owned(), id)]);
-        if let Some(by) = &self.value {
-            parts.insert("field".to_owned(), json!(by.field));
-            parts.insert("descending".to_owned(), json!(by.descending));
-            parts.insert("value".to_owned(), by.value.clone());
-        }
-        Value::Object(parts).fmt(f)
+        let json = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
     }
 }
 
@@ -73,10 +64,24 @@ impl FromStr for Cursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let Ok(Value::Object(mut parts)) = serde_json::from_str(text) else {
-            return Err(wrong("is no JSON object"));
-        };
-        let id = id(parts.remove("id"))?;
+        match serde_json::from_str(text) {
+            Ok(Value::Object(parts)) => Self::of(parts),
+            _ => Err(wrong("is no JSON object")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::of(Map::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl Cursor {
+    fn of(mut parts: Map<String, Value>) -> Result<Self> {
+        let id = parts.remove("id").ok_or_else(|| wrong("has no id"))?;
+        let id = PointId::deserialize(id)
+            .map_err(|error| wrong(&format!("has a wrong id ({error})")))?;
         let by = ["field", "descending", "value"].map(|name| parts.remove(name));
         let value = match by {
             [None, None, None] => None,
@@ -102,9 +107,7 @@ impl FromStr for Cursor {
             None => Ok(cursor),
         }
     }
-}
 
-impl Cursor {
     /// Whether it can be that of a page.
     pub(super) fn check(&self) -> Result<()> {
         match &self.value {
@@ -117,23 +120,6 @@ impl Cursor {
     }
 }
 
-fn id(found: Option<Value>) -> Result<PointId> {
-    match found {
-        Some(Value::String(text)) => Ok(PointId::from(text)),
-        Some(Value::Object(id)) => {
-            let uuid = id.get("uuid").and_then(Value::as_str);
-            let uuid = uuid.and_then(|uuid| Uuid::parse_str(uuid).ok());
-            uuid.map(PointId::from)
-                .ok_or_else(|| wrong("has an id that is no UUID"))
-        }
-        Some(other) => {
-            let number = other.as_u64().map(PointId::from);
-            number.ok_or_else(|| wrong(&format!("has {} for an id", kind(&other))))
-        }
-        None => Err(wrong("has no id")),
-    }
-}
-
 fn wrong(what: &str) -> Error {
     Error::invalid(format!(
         "a cursor {what}; expected what the cursor of a page was shown as"
@@ -143,6 +129,8 @@ fn wrong(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use uuid::Uuid;
 
     #[test]
     fn a_cursor_is_read_back_as_it_was() {
@@ -189,9 +177,9 @@ mod tests {
             ),
             ("7", "no JSON"),
             ("{}", "no id"),
-            (r#"{"id":-1}"#, "a number"),
-            (r#"{"id":1.5}"#, "a number"),
-            (r#"{"id":null}"#, "null"),
+            (r#"{"id":-1}"#, "unsigned"),
+            (r#"{"id":1.5}"#, "unsigned"),
+            (r#"{"id":null}"#, "unsigned"),
             (r#"{"id":""}"#, "empty"),
             (r#"{"id":{"uuid":"7"}}"#, "no UUID"),
             (r#"{"id":7,"more":8}"#, "more"),

@@ -13,7 +13,14 @@ use crate::{
     vector::{check_is_multi, check_stored, check_vector},
     view::{Part, View},
 };
-use std::{collections::BTreeMap, sync::Arc};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{
+        self, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
+};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// What is looked for is like this: a vector, or the vector of a point.
 ///
@@ -34,7 +41,11 @@ use std::{collections::BTreeMap, sync::Arc};
 /// assert_eq!(hits[0].id, 2.into());
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `[0.1, 0.2]`, `{ "indices": [7, 12], "values": [0.5, 1.0] }`, or `{ "id": 7, "collection": "other" }`, for which
+/// the id alone may stand if it is a number or a string.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum Example {
     /// These numbers.
@@ -46,13 +57,15 @@ pub enum Example {
 }
 
 /// The vector of a point; made by [`Example::point`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExamplePoint {
     /// The point.
     pub id: PointId,
     /// The collection that it is in, by its name or an alias: the one that is searched unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
     /// Which of its vectors it is: the one of the name that is searched unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub vector: Option<String>,
 }
 
@@ -98,6 +111,74 @@ impl From<SparseVector> for Example {
 impl From<ExamplePoint> for Example {
     fn from(point: ExamplePoint) -> Self {
         Self::Point(point)
+    }
+}
+
+impl<'de> Deserialize<'de> for Example {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// A sparse vector or a point.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            indices: Option<Vec<u32>>,
+            values: Option<Vec<f32>>,
+            id: Option<PointId>,
+            collection: Option<String>,
+            vector: Option<String>,
+        }
+
+        struct Given;
+
+        impl<'de> Visitor<'de> for Given {
+            type Value = Example;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of numbers, a point id, or an object with indices and values, or with an id")
+            }
+
+            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Example, E> {
+                Ok(Example::point(id).into())
+            }
+
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Example, E> {
+                Ok(Example::point(id).into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Example, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Example::Vector)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Example, A::Error> {
+                match Written::deserialize(MapAccessDeserializer::new(map))? {
+                    Written {
+                        indices: Some(indices),
+                        values: Some(values),
+                        id: None,
+                        collection: None,
+                        vector: None,
+                    } => SparseVector::from_parts(&indices, &values)
+                        .map(Example::Sparse)
+                        .map_err(de::Error::custom),
+                    Written {
+                        indices: None,
+                        values: None,
+                        id: Some(id),
+                        collection,
+                        vector,
+                    } => Ok(Example::Point(ExamplePoint {
+                        id,
+                        collection,
+                        vector,
+                    })),
+                    _ => Err(de::Error::custom(
+                        "an example has parts of a sparse vector and of a point, or too few of one; \
+                         expected indices and values, or an id",
+                    )),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Given)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What was done to answer a query: which way was taken in each part, why, and what it cost.
 
 use super::plan::Plan;
+use crate::json::{self, nanoseconds};
+use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     time::{Duration, Instant},
@@ -8,51 +10,64 @@ use std::{
 
 /// How a query was answered: given by [`Collection::explain`](crate::Collection::explain) and
 /// [`Collection::search_profiled`](crate::Collection::search_profiled). Its `Display` has a line for each query and each part.
-#[derive(Clone, Debug, PartialEq)]
+/// As JSON durations are numbers of nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Explained {
     /// The query, with those below it.
     pub query: ExplainedQuery,
     /// How many hits there are.
     pub hits: usize,
     /// How long it took to read what hits show, and to mark what they highlight.
+    #[serde(with = "nanoseconds")]
     pub reading: Duration,
     /// How long all of it took, without the wait for a thread.
+    #[serde(with = "nanoseconds")]
     pub took: Duration,
 }
 
 /// A query of a tree, and what it found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExplainedQuery {
     /// What it asks: `nearest`, `text`, `sparse`, `fuse` and so on.
     pub kind: String,
     /// How many points it found, after its threshold, MMR, limit and offset.
     pub found: usize,
     /// How long it took, with the queries below it.
+    #[serde(with = "nanoseconds")]
     pub took: Duration,
     /// What was done in each memtable and segment, the oldest first. Of a query for the nearest without prefetches alone:
     /// one with prefetches compares what they found, and one for texts or a sparse vector goes through the lists of
     /// its terms in every part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ExplainedPart>,
     /// Its prefetches; those that do not count are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefetches: Vec<ExplainedQuery>,
 }
 
 /// What a query for the nearest did in a memtable or segment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ExplainedPart {
     /// The number of the segment's file; none for a memtable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment: Option<u64>,
     /// Its rows, those that have ended included.
     pub rows: u64,
     /// What was done.
     pub strategy: Strategy,
     /// Whether a walk met too few matches and was given up: then what matches was listed after all.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub gave_up: bool,
     /// Why.
     pub why: String,
     /// How many rows match about, by the columns of declared fields; none if that was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated: Option<u64>,
     /// How many live rows match, if it was [explained](crate::Collection::explain): a profile does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<u64>,
     /// Nodes of the index whose neighbours were read.
     pub visited: u64,
@@ -61,15 +76,19 @@ pub struct ExplainedPart {
     /// Rows that were compared by their vectors.
     pub compared: u64,
     /// How long it took to bring the filter to the columns, and to choose.
+    #[serde(with = "nanoseconds")]
     pub planning: Duration,
     /// How long it took to find the rows that are worth comparing.
+    #[serde(with = "nanoseconds")]
     pub finding: Duration,
     /// How long it took to compare them.
+    #[serde(with = "nanoseconds")]
     pub comparing: Duration,
 }
 
 /// How a part is searched for the nearest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Strategy {
     /// Every row is compared, but for those that are seen to be too far at a glance.

@@ -8,34 +8,46 @@ use crate::{
     cancel::Cancel,
     error::{Error, Result},
     fields::{Column, SortKey, some_value},
+    json,
     schema::check_name,
     view::{Part, View},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{cmp::Reverse, collections::BTreeMap};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A question for the values of a field: see [`Collection::facet`](crate::Collection::facet).
-#[derive(Clone, Debug, PartialEq)]
+/// A question for the values of a field: see [`Collection::facet`](crate::Collection::facet). As JSON
+/// `{ "field": "author", "limit": 20 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "it does nothing until a collection is asked"]
 pub struct Facet {
     /// The field: a key of the payload, or keys joined by dots. One that is declared in the schema is quick.
     pub field: String,
     /// Which points are counted; all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// The most values that are given, those with the most points: 10 unless set.
+    #[serde(default = "default_limit")]
     pub limit: usize,
     /// Whether the counts may be approximate.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub approximate: bool,
 }
 
 /// A value of a field, and how many points have it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FacetHit {
     /// A string, a number or a boolean. Numbers that are worth the same are one value: 1 and 1.0.
     pub value: Value,
     /// How many points have it, each counted once.
     pub count: u64,
+}
+
+fn default_limit() -> usize {
+    Facet::DEFAULT_LIMIT
 }
 
 impl Facet {

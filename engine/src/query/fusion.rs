@@ -8,8 +8,10 @@ use super::found::Found;
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
+    json,
     top_k::TopK,
 };
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
 
 /// How the hits of several prefetches become one list: each adds to the score of its hits, and
@@ -37,18 +39,91 @@ use std::collections::HashMap;
 ///     .prefetch(Query::nearest("text", [0.3, 0.4]));
 /// # let _ = (query, by_scores);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `{ "method": "rrf", "k": 20, "weights": [2, 1] }`, of which all but the method may be missing; others are `"weighted"`
+/// and `"dbsf"`. Where a fusion is asked for, the method alone may stand for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Written", try_from = "Written")]
 pub struct Fusion {
     method: Method,
     /// Of each prefetch; 1 for all if there are none.
     weights: Option<Vec<f32>>,
 }
 
+/// The `k` of reciprocal rank fusion unless changed.
+const RRF_K: f32 = 60.0;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Method {
     Rrf { k: f32 },
     MinMax,
     Distribution,
+}
+
+/// A [`Fusion`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    method: Name,
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "json::finite"
+    )]
+    k: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<Vec<f32>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Name {
+    Rrf,
+    Weighted,
+    Dbsf,
+}
+
+impl From<Fusion> for Written {
+    fn from(fusion: Fusion) -> Self {
+        let (method, k) = match fusion.method {
+            Method::Rrf { k } => (Name::Rrf, Some(k)),
+            Method::MinMax => (Name::Weighted, None),
+            Method::Distribution => (Name::Dbsf, None),
+        };
+        Self {
+            method,
+            k,
+            weights: fusion.weights,
+        }
+    }
+}
+
+impl TryFrom<Written> for Fusion {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        let method = match (written.method, written.k) {
+            (Name::Rrf, k) => Method::Rrf {
+                k: k.unwrap_or(RRF_K),
+            },
+            (_, Some(_)) => return Err("a fusion has a k that is not by rrf; expected none"),
+            (Name::Weighted, None) => Method::MinMax,
+            (Name::Dbsf, None) => Method::Distribution,
+        };
+        Ok(Self {
+            method,
+            weights: written.weights,
+        })
+    }
+}
+
+/// Reads a fusion, or the name of its method.
+pub(super) fn method_or_fusion<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Fusion, D::Error> {
+    let expected = "\"rrf\", \"weighted\", \"dbsf\", or an object with method, k and weights";
+    json::object_or(deserializer, expected, |method| {
+        serde_json::from_value(serde_json::json!({ "method": method })).map_err(|it| it.to_string())
+    })
 }
 
 /// What is added to the score of a hit of one list, but for the weight of this.
@@ -67,7 +142,7 @@ impl Fusion {
     /// prefetch. It needs no scores that can be compared.
     #[must_use]
     pub fn rrf() -> Self {
-        Self::by(Method::Rrf { k: 60.0 })
+        Self::by(Method::Rrf { k: RRF_K })
     }
 
     /// The `k` of [`rrf`](Self::rrf), from 0 on: the smaller it is, the more the first few ranks count.

@@ -1,7 +1,8 @@
 //! Reading points by their ids.
 
 use super::{Projection, Shows};
-use crate::id::PointId;
+use crate::{id::PointId, json};
+use serde::{Deserialize, Serialize};
 
 /// Points to read by their ids, and what is shown of them: see
 /// [`Collection::get_by`](crate::Collection::get_by).
@@ -12,14 +13,19 @@ use crate::id::PointId;
 /// let get = Get::new([1, 2]).with_payload(Projection::exclude(["text"])).with_vectors(false);
 /// assert_eq!(get.ids.len(), 2);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `{ "ids": [1, 2], "with_payload": { "exclude": ["text"] }, "with_vectors": false }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "it does nothing until a collection is asked"]
 pub struct Get {
     /// Their ids.
     pub ids: Vec<PointId>,
     /// What is shown of their payloads: all of it unless changed.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub with_payload: Projection,
     /// Which of their vectors are shown: all unless changed.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub with_vectors: Projection,
 }
 

@@ -15,20 +15,29 @@ use crate::{
     schema::check_name,
     view::View,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// How hits are put together; see [`Collection::search_groups`](crate::Collection::search_groups).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How hits are put together; see [`Collection::search_groups`](crate::Collection::search_groups). As JSON
+/// `{ "field": "author", "size": 2, "lookup": "authors" }`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GroupBy {
     /// The field whose values are the groups: a key of the payload, or keys joined by dots. A point with
     /// a list of values is in each of their groups, one without a value in none.
     pub field: String,
     /// The most hits of a group: 3 unless changed.
+    #[serde(default = "default_size")]
     pub size: usize,
     /// The collection in which the point is looked up whose id is the value, by its name or an alias.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookup: Option<String>,
+}
+
+fn default_size() -> usize {
+    3
 }
 
 impl GroupBy {
@@ -36,7 +45,7 @@ impl GroupBy {
     pub fn new(field: impl Into<String>) -> Self {
         Self {
             field: field.into(),
-            size: 3,
+            size: default_size(),
             lookup: None,
         }
     }
@@ -58,13 +67,15 @@ impl GroupBy {
 }
 
 /// The hits of one value of a field.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Group {
     /// The value: a string, a number or a boolean.
     pub key: Value,
     /// Its hits, the best first.
     pub hits: Vec<Hit>,
     /// The point that was looked up; none if that was not asked for, or it does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lookup: Option<Point>,
 }
 

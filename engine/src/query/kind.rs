@@ -1,9 +1,16 @@
 //! What can be asked: the kinds of questions, and the functions that make queries of them.
 
-use super::{Example, Expr, Fusion, OrderBy, Projection, Query, Recommend, TextQuery};
+use super::{
+    Example, Expr, Fusion, OrderBy, Projection, Query, Recommend, TextQuery, fusion,
+    json::contrasts, order, text,
+};
+use crate::json::pairs;
+use serde::{Deserialize, Serialize};
 
-/// What a [`Query`] asks; made by its functions.
-#[derive(Clone, Debug, PartialEq)]
+/// What a [`Query`] asks; made by its functions. As JSON it is the key of a query that says what is asked, with what
+/// belongs to it: see [there](Query#as-json).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum QueryKind {
     /// See [`Query::nearest`].
@@ -24,8 +31,10 @@ pub enum QueryKind {
     Text {
         /// The texts of the schema where a word is looked for that names none, each with what its
         /// matches are multiplied with; all texts if there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "pairs")]
         texts: Vec<(String, f32)>,
         /// What is looked for.
+        #[serde(deserialize_with = "text::typed")]
         query: TextQuery,
     },
     /// See [`Query::sparse`].
@@ -49,6 +58,7 @@ pub enum QueryKind {
         /// What hits shall be like.
         target: Example,
         /// What hits shall rather be like than the other.
+        #[serde(with = "contrasts")]
         pairs: Vec<(Example, Example)>,
     },
     /// See [`Query::context`].
@@ -56,17 +66,18 @@ pub enum QueryKind {
         /// The vector of the schema that is compared.
         vector: String,
         /// What hits shall rather be like than the other.
+        #[serde(with = "contrasts")]
         pairs: Vec<(Example, Example)>,
     },
     /// See [`Query::order_by`].
-    OrderBy(OrderBy),
+    OrderBy(#[serde(deserialize_with = "order::field_or_order")] OrderBy),
     /// See [`Query::random`].
     Random {
         /// What the sample depends on, beside the points.
         seed: u64,
     },
     /// See [`Query::fuse`].
-    Fuse(Fusion),
+    Fuse(#[serde(deserialize_with = "fusion::method_or_fusion")] Fusion),
     /// See [`Query::formula`].
     Formula(Expr),
 }
@@ -318,7 +329,7 @@ impl Query {
         Self::of(QueryKind::Formula(formula.into()))
     }
 
-    fn of(kind: QueryKind) -> Self {
+    pub(super) fn of(kind: QueryKind) -> Self {
         Self {
             kind,
             prefetches: Vec::new(),

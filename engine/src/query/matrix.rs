@@ -8,25 +8,33 @@ use crate::{
     top_k::TopK,
     vector::{check_is_multi, score},
 };
+use serde::{Deserialize, Serialize};
 
 /// A question for the nearest of each point of a sample among the others; see
-/// [`Collection::distance_matrix`](crate::Collection::distance_matrix).
-#[derive(Clone, Debug, PartialEq)]
+/// [`Collection::distance_matrix`](crate::Collection::distance_matrix). As JSON
+/// `{ "vector": "embedding", "sample": 100, "limit": 10, "seed": 7 }`, of which all but the vector may be missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DistanceMatrix {
     /// The vector of the schema that is compared, which is not a list of them.
     pub vector: String,
     /// How many points are compared, of those that have the vector: 100 unless changed.
+    #[serde(default = "default_sample")]
     pub sample: usize,
     /// How many of the nearest each point gets: 10 unless changed.
+    #[serde(default = "default_limit")]
     pub limit: usize,
     /// What the sample depends on, beside the points: 0 unless changed.
+    #[serde(default)]
     pub seed: u64,
     /// Which points may be in the sample; all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
 }
 
-/// What is nearest to a point.
-#[derive(Clone, Debug, PartialEq)]
+/// What is nearest to a point. As JSON `{ "id": 7, "nearest": [[12, 0.5], ["doc-1", 0.25]] }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Neighbors {
     /// The point.
     pub id: PointId,
@@ -37,13 +45,21 @@ pub struct Neighbors {
 /// So many times as many scores as a query may have hits are given.
 const SCORES: usize = 100;
 
+fn default_sample() -> usize {
+    100
+}
+
+fn default_limit() -> usize {
+    10
+}
+
 impl DistanceMatrix {
     /// The 10 nearest of each of 100 points by this vector.
     pub fn new(vector: impl Into<String>) -> Self {
         Self {
             vector: vector.into(),
-            sample: 100,
-            limit: 10,
+            sample: default_sample(),
+            limit: default_limit(),
             seed: 0,
             filter: None,
         }

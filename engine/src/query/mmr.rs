@@ -9,6 +9,7 @@ use crate::{
     schema::Metric,
     vector::{scale, score},
 };
+use serde::{Deserialize, Serialize};
 
 /// How to choose hits that are unlike each other: by maximal marginal relevance (Carbonell and
 /// Goldstein, 1998).
@@ -50,14 +51,19 @@ use crate::{
 /// assert_eq!(ids(diverse)?, [1.into(), 3.into()]);
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `{ "lambda": 0.4, "candidates": 50 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Mmr {
     /// 1 for relevance alone, 0 for diversity alone.
     pub lambda: f32,
     /// How many hits are chosen from: ten times as many as are chosen, unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidates: Option<usize>,
     /// The vector by which hits are alike: that of the query unless set, of a fused one that of its first
     /// prefetch for the nearest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<String>,
 }
 

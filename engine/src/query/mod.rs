@@ -33,6 +33,7 @@ mod check;
 mod highlights;
 mod hit;
 mod kind;
+mod json;
 mod search;
 mod groups;
 mod matrix;
@@ -71,6 +72,8 @@ pub use scroll::{Scroll, ScrollOrder, ScrollPage};
 pub(crate) use search::{explain, search};
 pub use text::{Distance, Least, Snippet, TextQuery};
 
+use crate::json as written;
+use serde::{Deserialize, Serialize};
 use std::mem;
 
 /// What to search for: a [kind](QueryKind) of question, and what holds for all kinds.
@@ -115,37 +118,110 @@ use std::mem;
 ///   that is more.
 /// - **offset, score threshold, mmr**: their own alone.
 /// - **payload, vectors, scores, highlights**: read for the final hits alone, if the outermost query says so.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// # As JSON
+/// A query, and what it is made of, can be read from JSON, or any other format that serde knows and that describes
+/// itself, and written to it. It is an object with one key for what is asked, and the fields of this type beside it, of which all may be
+/// missing:
+///
+/// ```
+/// use amphora::{Example, Expr, Fusion, Query, field};
+///
+/// let json = r#"{
+///     "formula": { "sum": ["$score", { "mult": [0.5, { "field": "likes" }] }] },
+///     "prefetches": [{
+///         "fuse": { "method": "rrf", "k": 20 },
+///         "prefetches": [
+///             { "nearest": { "vector": "embedding", "example": [0.1, 0.2] }, "limit": 50 },
+///             { "text": { "texts": { "body": 1 }, "query": "heat transfer -laminar" }, "limit": 50 }
+///         ]
+///     }],
+///     "filter": { "must": [{ "key": "year", "range": { "gte": 1850 } }] },
+///     "limit": 10
+/// }"#;
+/// let query: Query = serde_json::from_str(json)?;
+/// assert_eq!(query.limit, Some(10));
+/// assert_eq!(serde_json::from_str::<Query>(&serde_json::to_string(&query)?)?, query);
+///
+/// let error = serde_json::from_str::<Query>(r#"{ "random": { "seed": 7 }, "limti": 10 }"#).unwrap_err();
+/// assert!(error.to_string().starts_with("unknown field `limti`, expected one of `nearest`, "));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
+///
+/// | asked | as JSON |
+/// |---|---|
+/// | [`nearest`](Self::nearest) | `"nearest": { "vector": "embedding", "example": [0.1, 0.2] }`; other examples: see [`Example`] |
+/// | [`nearest_multi`](Self::nearest_multi) | `"nearest_multi": { "vector": "tokens", "values": [[0.1, 0.2], [0.3, 0.4]] }` |
+/// | [`text`](Self::text), [`texts`](Self::texts) | `"text": { "texts": { "title": 3, "body": 1 }, "query": "heat transfer" }`; other queries: see [`TextQuery`] |
+/// | [`sparse`](Self::sparse) | `"sparse": { "vector": "words", "example": { "indices": [7, 12], "values": [0.5, 1] } }` |
+/// | [`recommend`](Self::recommend) | `"recommend": { "vector": "embedding", "examples": { "strategy": "best_score", "positive": [7], "negative": [9] } }` |
+/// | [`discover`](Self::discover) | `"discover": { "vector": "embedding", "target": 7, "pairs": [{ "positive": 8, "negative": 9 }] }` |
+/// | [`context`](Self::context) | `"context": { "vector": "embedding", "pairs": [{ "positive": 8, "negative": 9 }] }` |
+/// | [`order_by`](Self::order_by) | `"order_by": "year"`, `"order_by": { "field": "year", "descending": true, "start_from": 1860 }` |
+/// | [`random`](Self::random) | `"random": { "seed": 7 }` |
+/// | [`fuse`](Self::fuse) | `"fuse": "rrf"`, `"fuse": { "method": "weighted", "weights": [0.7, 0.3] }` |
+/// | [`formula`](Self::formula) | `"formula": { "sum": ["$score", 1] }`: see [`Expr`] |
+///
+/// Beside them: `"filter"` (see [`Filter`]), `"effort"` (see [`Effort`]), `"bm25": { "k1": 1.2, "b": 0.75 }`, `"mmr": { "lambda": 0.5 }`,
+/// `"highlights": { "body": 200 }`, `"with_payload": ["title"]` (see [`Projection`]), and numbers. A key that there is not is an
+/// error, in whatever object it stands. A number that is not finite has no JSON. What is `null` is as if it were missing.
+///
+/// Reading JSON, `serde_json` goes 127 levels deep and no further: about 60 queries or filters within each other. How deep they
+/// may be is checked when they are asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Query {
     /// What is asked.
+    #[serde(flatten)]
     pub kind: QueryKind,
     /// The queries whose hits are fused, or scored anew; if there are none, all points are searched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prefetches: Vec<Query>,
     /// Which points may be hits; all without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// The most hits; 10 unless set, of prefetches as said above.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// How many of the best are left out, none unless changed.
+    #[serde(skip_serializing_if = "written::is_default")]
     pub offset: usize,
     /// What the score of a hit must be at least.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "written::finite"
+    )]
     pub score_threshold: Option<f32>,
     /// How hard to look for the nearest: for 98 % of them unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
     /// How many times as many as the limit are compared by their vectors, of what an index finds by its
     /// codes: as many as these leave in doubt unless set.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "written::finite"
+    )]
     pub oversampling: Option<f32>,
     /// How BM25 weighs occurrences and lengths: as usual unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub bm25: Option<Bm25>,
     /// How hits that are unlike each other are chosen, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mmr: Option<Mmr>,
     /// What hits carry of their payload: all of it unless changed.
+    #[serde(skip_serializing_if = "written::is_default")]
     pub with_payload: Projection,
     /// Which of their vectors hits carry: none unless changed.
+    #[serde(skip_serializing_if = "Projection::is_none")]
     pub with_vectors: Projection,
     /// The texts of which hits show the part where the query's words are, each with the most characters of
     /// it: none unless changed.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "written::pairs::serialize"
+    )]
     pub highlights: Vec<(String, usize)>,
     /// Whether hits say what they are in each prefetch: no unless changed.
+    #[serde(skip_serializing_if = "written::is_default")]
     pub with_scores: bool,
 }
 
@@ -164,7 +240,10 @@ impl Drop for Query {
 /// segment whose index is not ready, is compared point by point; where searches meet much of it, they
 /// leave out those points that are too far away by one bit of each number, which one in a thousand
 /// of the nearest may seem to be.
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// As JSON: `"exact"`, `{ "recall": 0.95 }` or `{ "ef": 100 }`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Effort {
     /// Every point is compared.

@@ -14,10 +14,12 @@ use crate::{
     error::{Error, Result},
     fields::{Column, SortKey, extreme},
     id::PointId,
+    json,
     payload::{Payload, dismantle},
     schema::check_name,
     view::{Part, View},
 };
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::cmp::Ordering;
 
@@ -45,15 +47,21 @@ use std::cmp::Ordering;
 /// assert_eq!((hits[0].id.clone(), hits[0].order_value.clone()), (1.into(), Some(json!(1854))));
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `{ "field": "year", "descending": true, "start_from": 1860 }`. Where an order is asked for, the field alone may stand
+/// for one that ascends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OrderBy {
     /// The field: a key of the payload, or keys joined by dots. One that is declared in the schema is
     /// quick.
     pub field: String,
     /// Whether the largest value comes first.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub descending: bool,
     /// The value that the first point has, or the next one that there is: a boolean, a finite number or
     /// a string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_from: Option<Value>,
 }
 
@@ -105,6 +113,16 @@ impl OrderBy {
             limit,
         })
     }
+}
+
+/// Reads an order, or a field.
+pub(super) fn field_or_order<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<OrderBy, D::Error> {
+    let expected = "a field, or an object with field, descending and start_from";
+    json::object_or(deserializer, expected, |field| {
+        Ok(OrderBy::ascending(field))
+    })
 }
 
 /// The value may be nested deeper than a stack allows.

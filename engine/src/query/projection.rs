@@ -4,6 +4,7 @@
 
 use crate::{
     error::{Error, Result},
+    json,
     payload::Payload,
     schema::check_name,
     shape::Shape,
@@ -11,8 +12,12 @@ use crate::{
     sparse_vector::SparseVector,
     view::{Part, Payloads},
 };
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, SeqAccess, Visitor, value::SeqAccessDeserializer},
+};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, mem};
+use std::{collections::BTreeMap, fmt, mem};
 
 /// Which parts of the payloads of points a read shows, or which of their vectors. `true` is all of them,
 /// `false` none.
@@ -40,10 +45,13 @@ use std::{collections::BTreeMap, mem};
 /// assert_eq!(payload(Projection::exclude(["text", "editions.isbn"]))?, Some(years));
 /// # Ok::<_, amphora::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// As JSON: `true`, `false`, `{ "include": ["title"] }`, for which `["title"]` may stand, or `{ "exclude": ["text"] }`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Projection {
     /// Everything.
+    #[default]
     All,
     /// Nothing, which is not read then.
     None,
@@ -72,6 +80,10 @@ impl Projection {
         mem::replace(self, Self::None)
     }
 
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
     fn names(&self) -> &[String] {
         match self {
             Self::All | Self::None => &[],
@@ -98,6 +110,61 @@ impl Projection {
             )));
         }
         Ok(())
+    }
+}
+
+impl Serialize for Projection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Self::All => true.serialize(serializer),
+            Self::None => false.serialize(serializer),
+            Self::Include(names) => serializer.collect_map([("include", names)]),
+            Self::Exclude(names) => serializer.collect_map([("exclude", names)]),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Projection {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Named {
+            Include(Vec<String>),
+            Exclude(Vec<String>),
+        }
+
+        struct Shown;
+
+        impl<'de> Visitor<'de> for Shown {
+            type Value = Projection;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, a list of names, or an object with include or exclude")
+            }
+
+            fn visit_bool<E: de::Error>(self, all: bool) -> std::result::Result<Projection, E> {
+                Ok(all.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                seq: A,
+            ) -> std::result::Result<Projection, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Projection::Include)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> std::result::Result<Projection, A::Error> {
+                json::whole(map).map(|named| match named {
+                    Named::Include(names) => Projection::Include(names),
+                    Named::Exclude(names) => Projection::Exclude(names),
+                })
+            }
+        }
+
+        deserializer.deserialize_any(Shown)
     }
 }
 

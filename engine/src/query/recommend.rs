@@ -1,6 +1,7 @@
 //! Questions by examples: what is like some and unlike others.
 
 use super::Example;
+use serde::{Deserialize, Serialize};
 
 /// Which points are like the positive examples and unlike the negative ones; asked by
 /// [`Query::recommend`](super::Query::recommend).
@@ -14,24 +15,32 @@ use super::Example;
 /// let query = Query::recommend("embedding", liked).limit(10);
 /// # let _ = query;
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON: `{ "strategy": "best_score", "positive": [7, 9], "negative": [[0.1, 0.2, 0.3]] }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recommend {
     /// How the examples make a score.
+    #[serde(default)]
     pub strategy: RecommendStrategy,
     /// What hits shall be like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub positive: Vec<Example>,
     /// What hits shall be unlike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub negative: Vec<Example>,
 }
 
 /// How examples make a score. `similarity` is the score of two vectors under the metric, larger for nearer ones,
 /// and `scaled(x) = (x / (1 + |x|) + 1) / 2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RecommendStrategy {
     /// The nearest to `positive + (positive - negative)`, the averages of the examples (without
     /// negative ones to `positive`), for which an index is asked as for any vector. Under cosine each
     /// example counts by its direction.
+    #[default]
     Average,
     /// With the most similar of the positive examples and the most similar of the negative ones:
     /// `scaled(positive)` if that is the more similar, and `-scaled(negative)` if not. Every point

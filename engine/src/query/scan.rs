@@ -10,6 +10,7 @@ use crate::{
     point::Point,
     view::{Part, Payloads, View},
 };
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
 /// How many points match.
@@ -29,7 +30,8 @@ pub(crate) fn count(view: &View, filter: Option<&Conditions>, cancel: &Cancel) -
 }
 
 /// Between what bounds a count is: see [`Collection::estimate_count`](crate::Collection::estimate_count).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CountEstimate {
     /// It is not less than this.
     pub least: u64,

@@ -15,11 +15,13 @@ use crate::{
     error::{Error, Result},
     fields::SortKey,
     id::PointId,
+    json,
     options::Limits,
     point::Point,
     texts::Analyzers,
     view::{Part, View},
 };
+use serde::{Deserialize, Serialize};
 use std::{collections::BinaryHeap, sync::Arc};
 
 /// How many points a feed fetches at once, and in an order.
@@ -38,41 +40,61 @@ const ORDERED_PAGE: usize = 1_024;
 ///     .with_payload(Projection::include(["title"]))
 ///     .with_vectors(false);
 /// assert_eq!(scroll.limit, Some(500));
+///
+/// let json = r#"{
+///     "filter": { "key": "year", "range": { "gte": 1850 } },
+///     "limit": 500,
+///     "with_payload": ["title"],
+///     "with_vectors": false
+/// }"#;
+/// assert_eq!(serde_json::from_str::<Scroll>(json)?, scroll);
+/// # Ok::<_, serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[must_use = "it does nothing until a collection is asked"]
 pub struct Scroll {
     /// Which points; all without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// The most points: of a page 100 unless set, of a feed as many as there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// The order. Without one a page is in that of the ids, a feed in that in which points were last written,
     /// unless it begins behind a cursor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<ScrollOrder>,
     /// Only points behind this one in the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Cursor>,
     /// What is shown of their payloads: all of it unless changed.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub with_payload: Projection,
     /// Which of their vectors are shown: all unless changed.
+    #[serde(default, skip_serializing_if = "json::is_default")]
     pub with_vectors: Projection,
 }
 
-/// An order that does not depend on when points were written.
-#[derive(Clone, Debug, PartialEq)]
+/// An order that does not depend on when points were written. As JSON `"id"`, or `{ "field": "year" }` with what else
+/// an [`OrderBy`] may be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ScrollOrder {
     /// By ids, ascending: integers first, then UUIDs, then strings by their bytes.
     Id,
     /// By the values of a field. Points without one are left out.
-    Field(OrderBy),
+    Field(#[serde(deserialize_with = "order::field_or_order")] OrderBy),
 }
 
 /// Some points of a scroll, and where the next begin.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ScrollPage {
     /// The points, in the order of the scroll.
     pub points: Vec<Point>,
     /// What the next page is [`after`](Scroll::after); `None` if there are no more points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Cursor>,
 }
 

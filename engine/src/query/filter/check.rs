@@ -87,7 +87,7 @@ impl Terms<'_> {
         };
         Ok(match filter {
             Filter::All(filters) => Conditions::All(all(filters)?),
-            Filter::Any(filters) => Conditions::Any(all(filters)?),
+            Filter::Any(filters) | Filter::AtLeast(1, filters) => Conditions::Any(all(filters)?),
             Filter::AtLeast(count, filters) => Conditions::AtLeast(*count, all(filters)?),
             Filter::Not(filter) => Conditions::Not(Box::new(self.conditions(filter, nested)?)),
             Filter::Ids(_) | Filter::HasVector(_) if nested => {

@@ -224,7 +224,7 @@ impl Raw {
         let some = |many: Option<Many>| many.map(|many| many.0).filter(|all| !all.is_empty());
         all.extend(some(self.should).map(Filter::Any));
         all.extend(self.min_should.map(|it| match it.min_count {
-            1 => Filter::Any(it.conditions),
+            1 if it.conditions.is_empty() => Filter::Any(it.conditions),
             count => Filter::AtLeast(count, it.conditions),
         }));
         let not = some(self.must_not).unwrap_or_default();

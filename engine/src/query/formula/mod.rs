@@ -3,11 +3,13 @@
 //! Plain data; it is brought to terms of a schema and evaluated in `evaluate`.
 
 mod evaluate;
+mod json;
 
 pub(super) use evaluate::{Formula, best};
 
 use super::Filter;
 use crate::geo::GeoPoint;
+use serde::Serialize;
 use std::{
     mem,
     ops::{Add, Div, Mul, Neg, Sub},
@@ -29,6 +31,32 @@ use std::{
 ///     + Expr::condition(field("pinned").eq(true))
 ///     + Expr::field("likes").or(0.0).max(1.0).log10() / 10.0;
 /// # let _ = formula;
+/// ```
+///
+/// # As JSON
+/// A number, or one of
+///
+/// | as JSON | which is |
+/// |---|---|
+/// | `"$score"`, `"$score[1]"` | [`score`](Self::score), [`prefetch_score`](Self::prefetch_score) |
+/// | `{ "field": "likes" }` | [`field`](Self::field()) |
+/// | `{ "datetime": "2024-05-01" }`, `{ "datetime_field": "published" }` | [`datetime`](Self::datetime), [`datetime_field`](Self::datetime_field) |
+/// | `{ "geo_distance": { "origin": { "lon": 13.4, "lat": 52.5 }, "to": "place" } }` | [`geo_distance`](Self::geo_distance) |
+/// | `{ "condition": { "key": "pinned", "match": { "value": true } } }` | [`condition`](Self::condition), see [`Filter`] |
+/// | `{ "sum": [a, b] }`, `mult`, `min`, `max` | of any number of them |
+/// | `{ "neg": a }`, `abs`, `sqrt`, `exp`, `ln`, `log10` | of one |
+/// | `{ "div": { "left": a, "right": b } }` | `a / b` |
+/// | `{ "pow": { "base": a, "exponent": b } }` | [`pow`](Self::pow) |
+/// | `{ "or": [a, 1.0] }` | [`or`](Self::or) |
+/// | `{ "gauss_decay": { "x": a, "target": b, "scale": 20, "midpoint": 0.5 } }`, `lin_decay`, `exp_decay` | [`Decay`], of which all but `x` may be missing |
+///
+/// ```
+/// use amphora::Expr;
+///
+/// let json = r#"{ "sum": ["$score", { "mult": [0.5, { "or": [{ "field": "likes" }, 0] }] }] }"#;
+/// let formula: Expr = serde_json::from_str(json)?;
+/// assert_eq!(formula, Expr::score() + 0.5 * Expr::field("likes").or(0.0));
+/// # Ok::<_, serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -115,7 +143,10 @@ pub enum DecayShape {
 /// let formula = Expr::score() * price;
 /// # let _ = formula;
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+///
+/// As JSON it is the [formula](Expr#as-json) that it becomes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(into = "Expr")]
 pub struct Decay {
     /// How it falls.
     pub shape: DecayShape,

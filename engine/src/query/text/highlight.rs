@@ -5,13 +5,15 @@
 
 use super::lower::Node;
 use crate::analysis::Analyzer;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
 };
 
 /// A part of a text, and where in it a query's words are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Snippet {
     /// The part.
     pub text: String,

@@ -4,15 +4,18 @@
 //! [`lower`] brings its words to the terms of a schema's texts, and [`highlight`] finds these in a text.
 
 mod highlight;
+mod json;
 mod lower;
 mod parse;
 
 pub use highlight::Snippet;
 pub(super) use highlight::{Wanted, snippet};
+pub(super) use json::typed;
 pub(super) use lower::{Node, Searched, lower};
 
 use crate::{
     error::{Error, Result},
+    json::is_default,
     options::Limits,
     schema::check_name,
 };
@@ -38,6 +41,26 @@ use std::{
 ///     & !TextQuery::fuzzy("laminer").field("title");
 /// assert!(matches!(&query, TextQuery::Bool { must, must_not, .. } if must.len() == 2 && must_not.len() == 1));
 /// ```
+///
+/// As JSON an object with one key; for a query within it, and in a [`Query`](crate::Query), a string may stand, as it is
+/// [typed](Self::parse):
+///
+/// ```
+/// # use amphora::TextQuery;
+/// let json = r#"{ "bool": {
+///     "must": [
+///         { "match": { "text": "heat transfer", "least": "all" } },
+///         { "phrase": { "text": "boundary layer", "slop": 1 } },
+///         { "boost": { "query": { "prefix": "therm" }, "times": 2 } }
+///     ],
+///     "should": [{ "in": { "fields": { "title": 3, "body": 1 }, "query": "flow -laminar" } }],
+///     "must_not": [{ "fuzzy": { "text": "laminer", "distance": { "edits": 1 }, "exact_prefix": 3 } }],
+///     "at_least": 0
+/// } }"#;
+/// let query: TextQuery = serde_json::from_str(json)?;
+/// assert_eq!(serde_json::from_str::<TextQuery>(&serde_json::to_string(&query)?)?, query);
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -47,7 +70,7 @@ pub enum TextQuery {
         /// The words.
         text: String,
         /// How many of them.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         least: Least,
     },
     /// The words of a text in their order.
@@ -56,7 +79,7 @@ pub enum TextQuery {
         text: String,
         /// How many places they may be moved by in all, so that words between them, or in another order,
         /// are found: 0 is as they stand, 2 lets two neighbours change places.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         slop: u32,
     },
     /// Words that begin like this one. Of several words all are looked for, and the last is the
@@ -67,23 +90,35 @@ pub enum TextQuery {
         /// The word.
         text: String,
         /// How far off.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         distance: Distance,
         /// How many characters at the beginning must be the same.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         exact_prefix: u32,
     },
     /// All of some, so many of others, none of a third kind. One that has only the third kind finds
     /// nothing to begin with, and is refused.
     Bool {
         /// Points match all of these.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            deserialize_with = "json::all"
+        )]
         must: Vec<TextQuery>,
         /// Points score higher for each of these that they match.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            deserialize_with = "json::all"
+        )]
         should: Vec<TextQuery>,
         /// Points match none of these.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(
+            default,
+            skip_serializing_if = "Vec::is_empty",
+            deserialize_with = "json::all"
+        )]
         must_not: Vec<TextQuery>,
         /// How many of `should` points match at least: unless set, one if there is no `must`, and
         /// none otherwise.
@@ -93,6 +128,7 @@ pub enum TextQuery {
     /// Scores so many times as high.
     Boost {
         /// What is looked for.
+        #[serde(deserialize_with = "json::boxed")]
         query: Box<TextQuery>,
         /// How many times, 0 or more.
         times: f32,
@@ -102,11 +138,12 @@ pub enum TextQuery {
         /// The texts, and how many times as much each counts.
         fields: BTreeMap<String, f32>,
         /// What is looked for. A word may be in any of the texts.
+        #[serde(deserialize_with = "json::boxed")]
         query: Box<TextQuery>,
     },
 }
 
-/// How many of the words of a text must be there.
+/// How many of the words of a text must be there. As JSON `"any"`, `"all"` or `{ "of": 2 }`.
 ///
 /// ```
 /// use amphora::{Least, TextQuery};
@@ -127,7 +164,7 @@ pub enum Least {
 }
 
 /// How many characters of a word may be other ones, missing, too many, or two neighbours in each other's
-/// place (optimal string alignment, after Damerau, 1964).
+/// place (optimal string alignment, after Damerau, 1964). As JSON `"auto"` or `{ "edits": 1 }`.
 ///
 /// ```
 /// use amphora::{Distance, TextQuery};

@@ -14,9 +14,12 @@ use crate::{
     error::{Error, Result},
     postings::Bound,
 };
+use serde::{Deserialize, Serialize};
 
-/// How BM25 weighs occurrences and lengths: see [`Query::bm25`](crate::Query::bm25).
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How BM25 weighs occurrences and lengths: see [`Query::bm25`](crate::Query::bm25). As JSON
+/// `{ "k1": 1.2, "b": 0.75 }`, of which either may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Bm25 {
     /// How far more occurrences of a term add to a score: 0 not at all.
     pub k1: f32,

@@ -73,3 +73,12 @@ fn searches_that_are_given_up_free_the_machine() {
     let dropped = figures["cancel/tokio_current_thread/dropped/given_up"];
     assert!(dropped > 200.0, "only {dropped} of 400 were given up");
 }
+
+#[test]
+fn whatever_is_handed_over_is_read_right_or_refused() {
+    let (figures, content) = run(env!("CARGO_BIN_EXE_fuzz"), &["--inputs", "30000"]);
+    at_most(&figures, "/problems", 0.0);
+    // The control: parsers with a fault each.
+    assert_eq!(figures["fuzz/planted_found"], 4.0);
+    assert!(content);
+}

@@ -157,8 +157,9 @@ impl Display for Name<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let is_of = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
         let begins = |c: char| is_of(c) && !c.is_ascii_digit() && c != '-';
-        let is_bare =
-            self.0.starts_with(begins) && self.0.chars().all(is_of) && !is_keyword(self.0);
+        // `id IN` asks for points.
+        let is_keyword = is_keyword(self.0) || self.0.eq_ignore_ascii_case("id");
+        let is_bare = self.0.starts_with(begins) && self.0.chars().all(is_of) && !is_keyword;
         match is_bare {
             true => f.write_str(self.0),
             false => write!(f, "\"{}\"", self.0.replace('"', "\"\"")),

@@ -339,6 +339,10 @@ fn what_is_typed_is_read_by_table() {
             !field("a").eq(1) & field("b").eq(-2.5e3),
         ),
         (
+            "\"id\" IN ('a') AND ID IN ('a') OR \"Id\" NOT IN (7)",
+            (field("id").any_of(["a"]) & Filter::ids(["a"])) | !field("Id").any_of([7]),
+        ),
+        (
             "NOT (a = true OR a <> 'it''s')",
             !(field("a").eq(true) | !field("a").eq("it's")),
         ),
@@ -385,6 +389,8 @@ fn what_is_typed_is_read_by_table() {
             expected,
             "{text}"
         );
+        let printed = expected.to_string();
+        assert_eq!(Filter::parse(&printed).as_ref(), Ok(&expected), "{printed}");
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{
     de::{self, MapAccess, Visitor},
     ser,
 };
-use std::fmt;
+use std::{fmt, mem};
 
 /// The object that a formula is, over formulas and filters, or references to them.
 #[derive(Serialize, Deserialize)]
@@ -200,5 +200,32 @@ impl Falling<Expr> {
         decay.scale = self.scale.unwrap_or(decay.scale);
         decay.midpoint = self.midpoint.unwrap_or(decay.midpoint);
         decay.into()
+    }
+}
+
+impl<'de> Deserialize<'de> for Decay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut expr = Expr::deserialize(deserializer)?;
+        if let Expr::Apply(
+            Function::Decay {
+                shape,
+                scale,
+                midpoint,
+            },
+            of,
+        ) = &mut expr
+            && let Ok([x, target]) = <[Expr; 2]>::try_from(mem::take(of))
+        {
+            return Ok(Self {
+                shape: *shape,
+                x,
+                target,
+                scale: *scale,
+                midpoint: *midpoint,
+            });
+        }
+        Err(de::Error::custom(
+            "a formula is no decay; expected lin_decay, exp_decay or gauss_decay",
+        ))
     }
 }

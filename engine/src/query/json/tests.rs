@@ -110,6 +110,17 @@ proptest! {
 }
 
 #[test]
+fn a_decay_travels_as_the_formula_that_it_is() {
+    let decay = Decay::linear(Expr::field("a"));
+    let decay = decay.target(2.0).scale(3.0).midpoint(0.25);
+    travels(&decay);
+    let json = serde_json::to_string(&Expr::from(decay.clone())).unwrap();
+    assert_eq!(serde_json::to_string(&decay).unwrap(), json);
+    let error = serde_json::from_str::<Decay>(r#"{"neg":1}"#).unwrap_err();
+    assert!(error.to_string().contains("expected lin_decay"), "{error}");
+}
+
+#[test]
 fn names_keep_their_order_and_come_twice_as_text() {
     let query = Query::texts([("b", 1.0), ("a", 2.0), ("b", 3.0)], "heat");
     let json = serde_json::to_string(&query).unwrap();

@@ -10,7 +10,7 @@ use crate::{
     dataset::{Dataset, K},
     options::Options,
     peer::{self, Peer, Role},
-    protocol::{Asked, Files, Fuse, Took},
+    protocol::{Asked, Files, Fuse, Took, write_lines},
     rounds::in_rounds,
     systems::{AMPHORA, Kind, QDRANT_EDGE, System},
 };
@@ -23,12 +23,10 @@ use amphora_tests::{
     truth,
 };
 use rayon::prelude::*;
-use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, BufWriter, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -175,15 +173,6 @@ impl Work {
         write_lines(&asked, &self.asked)?;
         Ok((files, asked))
     }
-}
-
-fn write_lines(path: &Path, lines: &[impl Serialize]) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
-    for line in lines {
-        serde_json::to_writer(&mut file, line)?;
-        writeln!(file)?;
-    }
-    file.flush()
 }
 
 fn text<'a>(object: &'a Value, field: &str) -> &'a str {

@@ -4,8 +4,10 @@
 //! per figure and line, as the project's other benches do. Every system, Amphora included, runs in a
 //! process of its own and is asked over its standard input; see `protocol`.
 
+mod agree;
 mod bm25;
 mod dataset;
+mod differential;
 mod filtered;
 mod hybrid;
 mod ladder;
@@ -15,6 +17,8 @@ mod plot;
 mod process;
 mod protocol;
 mod python;
+mod queries;
+mod question;
 mod rounds;
 mod search;
 mod serve;
@@ -25,10 +29,18 @@ use options::Options;
 use std::{env, process::ExitCode};
 use systems::SYSTEMS;
 
+/// Its failures are wrong answers, and count without `--strict`.
+const DIFFERENTIAL: &str = "differential";
+
 /// What a bench is called, what it does and how it is run; it says how many systems were skipped.
 type Bench = (&'static str, &'static str, fn(&Options) -> usize);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 8] = [
+    (
+        DIFFERENTIAL,
+        "random questions of every kind, whose answers have to be the same as qdrant-edge's",
+        differential::run,
+    ),
     (
         "search",
         "processor time per query at recall 0.90, 0.95 and 0.99, and building; real data",
@@ -53,6 +65,11 @@ const BENCHES: [Bench; 6] = [
         hybrid::run(options, &hybrid::LONG_SPARSE)
     }),
     (
+        "queries",
+        "time of counts, facets, scrolls, orders, recommendations and fusions; real data",
+        queries::run,
+    ),
+    (
         "text",
         "processor time per query by words, indexing, and size; real data",
         text::run,
@@ -64,6 +81,7 @@ fn main() -> ExitCode {
     if let [command, name] = &arguments[..] {
         match command.as_str() {
             "serve" => return serve::run(name),
+            "serve-questions" => return serve::questions::run(name),
             "serve-hybrid" => return serve::hybrid::run(name),
             "serve-texts" => return serve::texts::run(name),
             _ => {}
@@ -77,8 +95,8 @@ fn main() -> ExitCode {
         return usage(&format!("there is no bench {:?}", options.bench));
     };
     let skipped = run(&options);
-    if options.strict && skipped > 0 {
-        eprintln!("{skipped} skipped");
+    if (options.strict || options.bench == DIFFERENTIAL) && skipped > 0 {
+        eprintln!("{skipped} skipped or wrong");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
@@ -90,7 +108,7 @@ fn usage(error: &str) -> ExitCode {
         "usage: amphora-compare NAME [--quick] [--strict] [--plot FILE] [--only SYSTEM,SYSTEM...]"
     );
     for (name, what, _) in BENCHES {
-        eprintln!("  {name:<10} {what}");
+        eprintln!("  {name:<12} {what}");
     }
     let names: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
     eprintln!("systems: {}", names.join(", "));

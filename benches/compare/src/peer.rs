@@ -5,6 +5,7 @@ use crate::{
     process::{Process, this_program},
     protocol::{Ask, Build, Files, Fuse, Search, Took},
     python::Python,
+    question::{Hold, Questions},
     systems::{Host, SYSTEMS, System},
 };
 use std::{cell::OnceCell, path::Path};
@@ -34,6 +35,12 @@ impl Role {
 pub(crate) struct Peer {
     pub(crate) system: &'static System,
     pub(crate) built: Took,
+    process: Process,
+}
+
+/// A system that has taken in points, and answers questions of all kinds.
+pub(crate) struct Answering {
+    pub(crate) system: &'static System,
     process: Process,
 }
 
@@ -103,5 +110,24 @@ impl Peer {
         self.process
             .ask(ask)
             .map_err(|error| format!("{} cannot answer: {error}", self.system.name))
+    }
+}
+
+impl Answering {
+    pub(crate) fn start(name: &str, hold: &Hold) -> Result<(Self, Took), String> {
+        let system = SYSTEMS.iter().find(|system| system.name == name);
+        let system = system.ok_or_else(|| format!("there is no system {name:?}"))?;
+        let mut command = match system.host {
+            Host::Rust => this_program("serve-questions")?,
+            Host::Python => Python::prepare()?.command("questions.py"),
+        };
+        let mut process = Process::start(command.arg(system.name))?;
+        let built = process.ask(&Ask::Hold(hold.clone()))?;
+        Ok((Self { system, process }, built))
+    }
+
+    pub(crate) fn ask(&mut self, questions: &Questions) -> Result<Took, String> {
+        let took = self.process.ask(&Ask::Questions(questions.clone()));
+        took.map_err(|error| format!("{} cannot answer: {error}", self.system.name))
     }
 }

@@ -1,10 +1,16 @@
 //! What a system is asked and what it answers: one JSON object per line.
 //!
 //! Vectors, payloads and texts go by files, so that every system reads the same bytes and no question
-//! is large. `peers.py` and `hybrid.py` speak the same, but for texts.
+//! is large. `peers.py`, `hybrid.py` and `questions.py` speak the same, but for texts.
 
+use crate::question::{Hold, Questions};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -14,6 +20,8 @@ pub(crate) enum Ask {
     Index(Index),
     Find(Find),
     Fuse(Fuse),
+    Hold(Hold),
+    Questions(Questions),
 }
 
 /// Take in a data set, until all of it is indexed.
@@ -145,4 +153,20 @@ pub(crate) struct Took {
     /// Seconds that each query took, where they are wanted.
     #[serde(default)]
     pub(crate) walls: Vec<f64>,
+    /// To each [`Question`](crate::question::Question), if they are wanted.
+    #[serde(default)]
+    pub(crate) answers: Vec<Value>,
+}
+
+/// Writes one JSON object per line.
+pub(crate) fn write_lines(
+    path: &Path,
+    lines: impl IntoIterator<Item = impl Serialize>,
+) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for line in lines {
+        serde_json::to_writer(&mut file, &line)?;
+        writeln!(file)?;
+    }
+    file.flush()
 }

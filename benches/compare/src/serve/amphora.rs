@@ -8,7 +8,7 @@ use amphora_blocking::amphora::{
     Schema, Vector, field,
 };
 use amphora_tests::truth;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 pub(super) const VECTOR: &str = "embedding";
 const BATCH: usize = 1_000;
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Amphora {
     pub(super) points: Collection,
-    _db: Database,
+    db: Database,
 }
 
 impl Served for Amphora {
@@ -54,18 +54,30 @@ impl Amphora {
     pub(super) fn fill(
         build: &Build,
         schema: Schema,
+        from: impl Iterator<Item = Point>,
+    ) -> Result<Self> {
+        let system = Self::open(&build.directory, build.threads, schema, from)?;
+        system.settle()?;
+        Ok(system)
+    }
+
+    /// Takes in the data.
+    pub(super) fn open(
+        directory: &Path,
+        threads: usize,
+        schema: Schema,
         mut from: impl Iterator<Item = Point>,
     ) -> Result<Self> {
         let options = Options {
             request_timeout: LONG,
             // As many to build with as the others have.
             pools: Some(PoolOptions {
-                update_threads: build.threads,
+                update_threads: threads,
                 ..PoolOptions::default()
             }),
             ..Options::default()
         };
-        let db = amphora_blocking::builder(&build.directory).options(options);
+        let db = amphora_blocking::builder(directory).options(options);
         let db = db.open().wait()?;
         let points = db.create_collection("points", schema).wait()?;
         // Durable once, at the end, as the others are.
@@ -73,13 +85,17 @@ impl Amphora {
         loop {
             let batch: Vec<Point> = from.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                break;
+                return Ok(Self { points, db });
             }
             hasty.upsert(batch).wait()?;
         }
-        db.flush().wait()?;
-        db.optimize().timeout(LONG).wait()?;
-        Ok(Self { points, _db: db })
+    }
+
+    /// Waits until all of it is on the disk and indexed.
+    pub(super) fn settle(&self) -> Result<()> {
+        self.db.flush().wait()?;
+        self.db.optimize().timeout(LONG).wait()?;
+        Ok(())
     }
 }
 

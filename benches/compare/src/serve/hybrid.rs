@@ -42,9 +42,7 @@ pub(crate) fn run(name: &str) -> ExitCode {
             let (system, data) = holding.as_ref().ok_or("nothing was built")?;
             self::fuse(system, data, &fuse, is_sparse)
         }
-        Ask::Search(_) | Ask::Index(_) | Ask::Find(_) => {
-            Err("this process has hybrid queries alone".into())
-        }
+        _ => Err("this process has hybrid queries alone".into()),
     });
     ExitCode::SUCCESS
 }

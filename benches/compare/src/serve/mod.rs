@@ -1,5 +1,5 @@
 //! Systems in Rust behind the line protocol: `amphora-compare serve NAME`, the twin of `peers.py`, and
-//! `serve-texts NAME` and `serve-hybrid NAME`.
+//! `serve-texts NAME`, `serve-hybrid NAME` and `serve-questions NAME`.
 //!
 //! Requests are made before the clock starts and answers are taken apart after it stops.
 
@@ -9,6 +9,7 @@ mod hannoy;
 #[cfg(feature = "hnsw_rs")]
 mod hnsw_rs;
 pub(crate) mod hybrid;
+pub(crate) mod questions;
 pub(crate) mod texts;
 
 use crate::{
@@ -106,7 +107,7 @@ fn serve<S: Served>() {
             let (system, data) = holding.as_ref().ok_or("nothing was built")?;
             self::search(system, data, &search)
         }
-        Ask::Index(_) | Ask::Find(_) | Ask::Fuse(_) => Err("texts are not for this process".into()),
+        _ => Err("this process has vectors alone".into()),
     });
 }
 
@@ -156,6 +157,7 @@ impl Clock {
             wall,
             cpu,
             walls: Vec::new(),
+            answers: Vec::new(),
         }
     }
 }

@@ -60,9 +60,7 @@ fn serve<S: Served>() {
             Ok(took)
         }
         Ask::Find(find) => self::find(holding.as_ref().ok_or("nothing was indexed")?, &find),
-        Ask::Build(_) | Ask::Search(_) | Ask::Fuse(_) => {
-            Err("vectors are not for this process".into())
-        }
+        _ => Err("this process has texts alone".into()),
     });
 }
 

@@ -15,7 +15,7 @@ use std::{
 /// use amphora::field;
 ///
 /// let filter = !field("author.name").eq("O'Neill") & field("year").within(1850..1900);
-/// let text = "NOT author.name = 'O''Neill' AND year BETWEEN 1850 AND BELOW 1900";
+/// let text = "author.name != 'O''Neill' AND year BETWEEN 1850 AND BELOW 1900";
 /// assert_eq!(filter.to_string(), text);
 /// ```
 impl Display for Filter {
@@ -24,32 +24,50 @@ impl Display for Filter {
             Self::All(all) if all.is_empty() => f.write_str("AT LEAST 0 OF ()"),
             Self::Any(any) if any.is_empty() => f.write_str("AT LEAST 1 OF ()"),
             Self::All(all) => joined(f, all.iter().map(Inner), " AND "),
-            Self::Any(any) => joined(f, any.iter().map(Inner), " OR "),
+            Self::Any(any) => joined(f, any.iter().map(Alternative), " OR "),
             Self::AtLeast(count, some) => {
                 write!(f, "AT LEAST {count} OF (")?;
                 joined(f, some, ", ")?;
                 f.write_str(")")
             }
-            Self::Not(inner) => write!(f, "NOT {}", Inner(inner)),
+            Self::Not(inner) => match &**inner {
+                Self::Field(
+                    path,
+                    condition @ (Condition::Equals(_)
+                    | Condition::AnyOf(_)
+                    | Condition::Null
+                    | Condition::Empty),
+                ) => of_field(f, &Name(path), condition, "NOT "),
+                inner => write!(f, "NOT {}", Inner(inner)),
+            },
             Self::Ids(ids) => {
                 f.write_str("ID IN (")?;
                 joined(f, ids.iter().map(Id), ", ")?;
                 f.write_str(")")
             }
             Self::HasVector(name) => write!(f, "HAS VECTOR {}", Name(name)),
-            Self::Field(path, condition) => of_field(f, &Name(path), condition),
+            Self::Field(path, condition) => of_field(f, &Name(path), condition, ""),
         }
     }
 }
 
-fn of_field(f: &mut Formatter<'_>, path: &Name<'_>, condition: &Condition) -> fmt::Result {
+/// A condition, or its negation where that is typed within.
+fn of_field(
+    f: &mut Formatter<'_>,
+    path: &Name<'_>,
+    condition: &Condition,
+    not: &str,
+) -> fmt::Result {
     let values = |f: &mut Formatter<'_>, word: &str, values: &[Value]| {
-        write!(f, "{path} {word} (")?;
+        write!(f, "{path} {not}{word} (")?;
         joined(f, values.iter().map(Scalar), ", ")?;
         f.write_str(")")
     };
     match condition {
-        Condition::Equals(value) => write!(f, "{path} = {}", Scalar(value)),
+        Condition::Equals(value) => {
+            let sign = if not.is_empty() { "=" } else { "!=" };
+            write!(f, "{path} {sign} {}", Scalar(value))
+        }
         Condition::AnyOf(all) => values(f, "IN", all),
         Condition::Except(all) => values(f, "EXCEPT", all),
         Condition::Within(low, high) => bounds(
@@ -72,8 +90,8 @@ fn of_field(f: &mut Formatter<'_>, path: &Name<'_>, condition: &Condition) -> fm
             };
             write!(f, "{path} MATCHES {wording}{}", Text(text))
         }
-        Condition::Null => write!(f, "{path} IS NULL"),
-        Condition::Empty => write!(f, "{path} IS EMPTY"),
+        Condition::Null => write!(f, "{path} IS {not}NULL"),
+        Condition::Empty => write!(f, "{path} IS {not}EMPTY"),
         Condition::Nested(filter) => write!(f, "{path} ANY ({filter})"),
         Condition::Area(GeoArea::Box {
             top_left,
@@ -135,6 +153,18 @@ fn joined<T: Display>(
         item.fmt(f)?;
     }
     Ok(())
+}
+
+/// A filter beside OR, which binds less than AND.
+struct Alternative<'a>(&'a Filter);
+
+impl Display for Alternative<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Filter::All(_) => self.0.fmt(f),
+            filter => Inner(filter).fmt(f),
+        }
+    }
 }
 
 /// A filter within another.

@@ -394,6 +394,24 @@ fn what_is_typed_is_read_by_table() {
     }
 }
 
+/// What is printed is no deeper than what was typed.
+#[test]
+fn the_deepest_filter_is_read_as_it_is_printed() {
+    let nested = |inner: &str| {
+        let levels = Filter::MAX_DEPTH - 1;
+        [&"a ANY (".repeat(levels), inner, &")".repeat(levels)].concat()
+    };
+    for inner in [
+        "x = 1 AND y = 2 OR z = 3",
+        "x = 1 AND y = 2",
+        "x != 1 OR z = 3 AND y NOT IN (1)",
+    ] {
+        let text = nested(inner);
+        let filter = Filter::parse(&text).unwrap();
+        assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter));
+    }
+}
+
 #[test]
 fn errors_point_at_the_character() {
     for (text, character, message) in [

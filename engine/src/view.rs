@@ -8,12 +8,13 @@ use crate::{
     cancel::Cancel,
     error::{Error, Result},
     expiry::Expiry,
+    fields::Column,
     id::{PointId, SeqNo},
     kernel,
     memtable::{Row, Rows, StoredVector},
     payload::Payload,
     point::Record,
-    segment::{Deletes, PayloadReader, Segment},
+    segment::{Beside, Deletes, Late, PayloadReader, Segment},
     shape::Shape,
     sparse,
     sparse_vector::Halves,
@@ -53,6 +54,8 @@ pub(crate) struct Stored {
     pub(crate) segment: Arc<OpenSegment>,
     pub(crate) seq: SeqNo,
     pub(crate) now: Expiry,
+    /// The columns beside it, when the view was made.
+    pub(crate) beside: Beside,
 }
 
 /// A segment, and which of its rows have ended.
@@ -65,6 +68,7 @@ pub(crate) struct OpenSegment {
     /// When the first of its rows expires.
     pub(crate) first_expiry: Expiry,
     pub(crate) indexes: Indexes,
+    pub(crate) late: Late,
     /// Of texts that have no index in its file.
     pub(crate) texts: GrownTexts,
 }
@@ -178,10 +182,10 @@ impl View {
     }
 
     /// The segments among its parts.
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &Arc<OpenSegment>> {
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &Stored> {
         self.parts.iter().filter_map(|part| match part {
             Part::Memory(_) => None,
-            Part::Stored(stored) => Some(&stored.segment),
+            Part::Stored(stored) => Some(stored),
         })
     }
 
@@ -293,6 +297,20 @@ impl Part {
     /// Whether a row has the vector of this number, of whatever kind.
     pub(crate) fn has_vector(&self, row: u32, number: u32) -> Result<bool> {
         Ok(self.vector(row, number)?.is_some() || self.sparse(row, number)?.is_some())
+    }
+
+    /// The column of a field over its rows, if there is one: beside a segment or, since what lies there is
+    /// of a type that was declared later, else in it. The first to ask reads all of it.
+    pub(crate) fn column(&self, name: &str, cancel: &Cancel) -> Result<Option<Column<'_>>> {
+        let Self::Stored(stored) = self else {
+            return Ok(None);
+        };
+        if let Some(late) = stored.beside.columns()
+            && let Some(column) = late.column(name, cancel)?
+        {
+            return Ok(Some(column));
+        }
+        stored.segment.segment.column(name, cancel)
     }
 
     /// Calls `visit` with its rows, live or not, a stretch at a time: those that one sketch is of, if
@@ -455,8 +473,20 @@ impl Part {
 }
 
 impl Stored {
+    /// A segment with what lies beside it now.
+    pub(crate) fn new(segment: Arc<OpenSegment>, seq: SeqNo, now: Expiry) -> Self {
+        Self {
+            beside: segment.late.get(),
+            segment,
+            seq,
+            now,
+        }
+    }
+
     pub(crate) fn is_live(&self, row: u32) -> Result<bool> {
-        let Self { segment, seq, now } = self;
+        let Self {
+            segment, seq, now, ..
+        } = self;
         if !segment.deletes.is_live_at(row, *seq) {
             return Ok(false);
         }
@@ -470,7 +500,9 @@ impl Stored {
 
     /// How many rows are live, at least and at most.
     pub(crate) fn live(&self) -> (u64, u64) {
-        let Self { segment, seq, now } = self;
+        let Self {
+            segment, seq, now, ..
+        } = self;
         let left = segment.segment.rows() - segment.deletes.count_at(*seq);
         let most = u64::from(left);
         match segment.first_expiry.has_come(*now) {

@@ -211,6 +211,9 @@ impl Attempt {
             }
             // Collections that were not created, or not deleted, because of the fault.
             ErrorKind::NotFound | ErrorKind::AlreadyExists => {}
+            // A field that was not declared likewise.
+            ErrorKind::InvalidInput
+                if matches!(change, Change::Declare(_, None)) && self.something_failed() => {}
             ErrorKind::Io | ErrorKind::StorageFull => {
                 let says = |what| error.to_string().contains(what);
                 if is_unknown {

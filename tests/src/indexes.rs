@@ -1,5 +1,5 @@
-//! Index files seen from outside: that the newest manifest names all that there are, and that what
-//! should have an index has one.
+//! Index files seen from outside, and files of columns: that the newest manifest names all that there are, and
+//! that what should have an index has one, and the columns of all fields.
 
 use crate::opening::{Memory, options};
 use amphora::{Database, Options, Result, vfs::Vfs};
@@ -33,7 +33,11 @@ pub fn problem<V: Vfs + Clone + 'static>(vfs: &V) -> Result<Option<String>> {
     db.optimize().wait()?;
     db.close().wait()?;
     let db = open_as_it_is(vfs.clone())?;
-    let problem = of_files(vfs).unwrap_or_else(|error| Some(error.to_string()));
+    let wanting = db.stats().wanting_columns;
+    let problem = match wanting {
+        0 => of_files(vfs).unwrap_or_else(|error| Some(error.to_string())),
+        _ => Some(format!("{wanting} segments want columns")),
+    };
     db.close().wait()?;
     Ok(problem)
 }
@@ -55,9 +59,9 @@ fn of_files(vfs: &impl Vfs) -> io::Result<Option<String>> {
     let pinned = items(&manifest["snapshots"]).flat_map(segments);
     let named: BTreeSet<String> = segments(&manifest)
         .chain(pinned)
-        .flat_map(indexes)
+        .flat_map(|segment| indexes(segment).chain(columns(segment)))
         .collect();
-    let is_index = |name: &&String| name.starts_with("index-");
+    let is_index = |name: &&String| name.starts_with("index-") || name.starts_with("columns-");
     let there: BTreeSet<String> = names.iter().filter(is_index).cloned().collect();
     let differ = there != named;
     Ok(differ.then(|| format!("there are {there:?} and {named:?} are named")))
@@ -76,6 +80,12 @@ fn segments(of: &Value) -> impl Iterator<Item = &Value> {
 fn indexes(segment: &Value) -> impl Iterator<Item = String> {
     let numbers = segment["indexes"].as_object().into_iter().flatten();
     numbers.map(|(_, number)| format!("index-{:010}.idx", number.as_u64().unwrap_or_default()))
+}
+
+/// The name of the file of the columns that a segment lacks.
+fn columns(segment: &Value) -> Option<String> {
+    let number = segment["columns"].as_u64();
+    number.map(|number| format!("columns-{number:010}.col"))
 }
 
 fn lacks_index(segment: &Value) -> bool {

@@ -14,7 +14,7 @@ use crate::{
 };
 use amphora::{
     Batch, BoxFuture, Database, Datatype, Edit, Field, Metric, Point, PointId, Result, Schema,
-    Vector, vfs::Vfs,
+    Vector, field, vfs::Vfs,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -22,12 +22,24 @@ use std::collections::BTreeMap;
 /// Points by collection and id.
 pub type Contents = BTreeMap<String, BTreeMap<PointId, Point>>;
 
-/// What a database holds, and what its snapshots do.
+/// As what the field that may come late is declared, by collection.
+type Declared = BTreeMap<String, Field>;
+
+/// What a database holds, as what it declares it, and what its snapshots do.
 ///
-/// Two are equal when they hold the same and have snapshots of the same names: what a snapshot
+/// Two are equal when they hold and declare the same and have snapshots of the same names: what a snapshot
 /// holds is read by going back to it.
 #[derive(Clone, Debug, Default)]
-pub struct Model(pub Contents, BTreeMap<String, Contents>);
+pub struct Model(
+    pub Contents,
+    Declared,
+    BTreeMap<String, (Contents, Declared)>,
+);
+
+/// What every point has a number of, and a schema not always.
+const LATE: &str = "late";
+/// How many different ones there are.
+const LATE_VALUES: u64 = 3;
 
 /// One write.
 #[derive(Clone, Debug)]
@@ -44,6 +56,8 @@ pub enum Change {
     SetVersion(&'static str, Vec<PointId>, u64),
     /// Upserts, deletes and set versions of any collections, as one batch.
     Batch(Vec<Change>),
+    /// Declares the field that may come late, as it is not yet, or declares it no more.
+    Declare(&'static str, Option<Field>),
     /// Gives a collection another name.
     Rename(&'static str, &'static str),
     /// Makes a snapshot.
@@ -83,14 +97,17 @@ impl Model {
     /// What it holds alone, for those who look at snapshots themselves.
     #[must_use]
     pub fn without_snapshots(self) -> Self {
-        Self(self.0, BTreeMap::new())
+        Self(self.0, self.1, BTreeMap::new())
     }
 
     /// Does what a change does.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Create(name) => drop(self.0.insert((*name).to_owned(), BTreeMap::new())),
-            Change::Remove(name) => drop(self.0.remove(*name)),
+            Change::Remove(name) => {
+                self.0.remove(*name);
+                self.1.remove(*name);
+            }
             Change::Upsert(name, points) => {
                 let collection = self.0.entry((*name).to_owned()).or_default();
                 collection.extend(points.iter().map(|point| (point.id.clone(), point.clone())));
@@ -105,18 +122,26 @@ impl Model {
                 named.for_each(|(_, point)| set_version(point, *version));
             }
             Change::Batch(parts) => parts.iter().for_each(|part| self.apply(part)),
+            Change::Declare(name, field) => {
+                self.1.remove(*name);
+                self.1
+                    .extend(field.map(|field| ((*name).to_owned(), field)));
+            }
             Change::Rename(from, to) => {
-                let renamed = self
-                    .0
-                    .remove(*from)
-                    .map(|points| ((*to).to_owned(), points));
-                self.0.extend(renamed);
+                let to = || (*to).to_owned();
+                let points = self.0.remove(*from);
+                self.0.extend(points.map(|points| (to(), points)));
+                let field = self.1.remove(*from);
+                self.1.extend(field.map(|field| (to(), field)));
             }
             Change::Snapshot(name) => {
-                drop(self.1.insert((*name).to_owned(), self.0.clone()));
+                let now = (self.0.clone(), self.1.clone());
+                drop(self.2.insert((*name).to_owned(), now));
             }
-            Change::Forget(name) => drop(self.1.remove(*name)),
-            Change::Restore(name) => self.0 = self.1.get(*name).cloned().unwrap_or_default(),
+            Change::Forget(name) => drop(self.2.remove(*name)),
+            Change::Restore(name) => {
+                (self.0, self.1) = self.2.get(*name).cloned().unwrap_or_default();
+            }
         }
     }
 
@@ -131,7 +156,10 @@ impl Model {
         let mut model = Self::default();
         for name in db.collections().wait()? {
             let collection = db.collection(&name).wait()?;
-            assert_eq!(collection.schema(), schema(), "the schema of {name}");
+            let mut declared = collection.schema();
+            let late = declared.fields.remove(LATE);
+            assert_eq!(declared, schema(), "the schema of {name}");
+            model.1.extend(late.map(|field| (name.clone(), field)));
             let mut points = BTreeMap::new();
             for point in collection.scroll() {
                 let point = point?;
@@ -148,10 +176,16 @@ impl Model {
             assert_eq!(problem, None);
             let problem = weights::problem(&collection, &points.values().collect::<Vec<_>>())?;
             assert_eq!(problem, None);
+            for value in 0..LATE_VALUES {
+                let found = collection.count_matching(field(LATE).eq(value)).wait()?;
+                let is_it = |point: &&Point| point.payload.to_value()[LATE] == value;
+                let expected = points.values().filter(is_it).count() as u64;
+                assert_eq!(found, expected, "{name}: {LATE} {value}");
+            }
             model.0.insert(name, points);
         }
         for snapshot in db.snapshots().wait()? {
-            model.1.insert(snapshot.name, Contents::new());
+            model.2.insert(snapshot.name, Default::default());
         }
         Ok(model)
     }
@@ -171,7 +205,7 @@ impl Model {
 
 impl PartialEq for Model {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 && self.1.keys().eq(other.1.keys())
+        (&self.0, &self.1) == (&other.0, &other.1) && self.2.keys().eq(other.2.keys())
     }
 }
 
@@ -203,6 +237,10 @@ pub fn start(db: &Database, change: &Change) -> BoxFuture<'static, Result<()>> {
                 }
                 db.write(batch).await.map(drop)
             }
+            Change::Declare(name, Some(field)) => {
+                db.collection(name).await?.add_field(LATE, field).await
+            }
+            Change::Declare(name, None) => db.collection(name).await?.drop_field(LATE).await,
             Change::Rename(from, to) => db.rename_collection(from, to).await,
             Change::Snapshot(name) => db.create_snapshot(name).await.map(drop),
             Change::Forget(name) => db.delete_snapshot(name).await,
@@ -257,6 +295,7 @@ pub fn point(id: impl Into<PointId>, version: u64, text: usize) -> Point {
         .vector("a", [x, 1.0 + y, -x, 0.5 * y])
         .payload(json!({
             "version": version,
+            LATE: version % LATE_VALUES,
             "text": "x".repeat(text),
             "words": format!("a point of v{version} w{y}"),
             "nested": { "list": [1.5, null, "q"] },

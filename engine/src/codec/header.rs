@@ -24,6 +24,7 @@ pub(crate) enum FileKind {
     Portable = 5,
     Missed = 6,
     Index = 7,
+    Columns = 8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -120,7 +120,8 @@ impl Collection {
     }
 
     /// Declares a payload field. What is written from now on is checked against it; points that
-    /// are there keep what they have.
+    /// are there keep what they have. Segments that are there get a column of it in the background, as
+    /// [`Stats::wanting_columns`](crate::Stats::wanting_columns) tells; until then filters, facets and orders read payloads.
     ///
     /// # Errors
     /// `AlreadyExists`, `InvalidInput` for the name, and those of [`upsert`](Self::upsert).
@@ -131,7 +132,7 @@ impl Collection {
         self.alter(Alteration::AddField(name.into(), field))
     }
 
-    /// Declares a payload field no more. Payloads stay as they are.
+    /// Declares a payload field no more. Payloads stay as they are; the columns that came later go.
     ///
     /// # Errors
     /// `InvalidInput` when none of this name is declared, and those of [`upsert`](Self::upsert).

@@ -10,7 +10,7 @@ use crate::{
     id::{PointId, SeqNo},
     manifest::{SegmentFiles, segment_name},
     payload::Payload,
-    segment::{self, Deletes, Layout, PutLists, Segment, Source, VectorShape},
+    segment::{self, Deletes, Late, Layout, PutLists, Segment, Source, VectorShape},
     shape::Shape,
     sparse,
     sparse_vector::Halves,
@@ -49,6 +49,7 @@ impl Built {
             first_expiry: self.segment.first_expiry,
             missed: None,
             indexes: self.indexes.clone(),
+            columns: None,
         }
     }
 
@@ -126,6 +127,7 @@ pub(super) fn build(
             deletes,
             first_expiry: meta.first_expiry,
             indexes: Indexes::default(),
+            late: Late::default(),
             texts: GrownTexts::default(),
         }),
         bytes: meta.bytes,

@@ -6,7 +6,7 @@
 use super::{
     build::build,
     clock::Clock,
-    index,
+    columns, index,
     placed::{Placed, Unread},
     state::State,
     tables::{Table, Tables},
@@ -396,6 +396,7 @@ pub(super) fn open_segment(
         return Err(Error::corrupted(&name, 0, what));
     }
     let indexes = index::open(vfs, files, &segment, shape);
+    let late = columns::open(vfs, files, &segment);
     let deletes = Deletes::new(segment.rows());
     if let Some(file) = files.deletes {
         let name = deletes_name(file.file);
@@ -415,6 +416,7 @@ pub(super) fn open_segment(
         deletes,
         first_expiry: files.first_expiry,
         indexes,
+        late,
         texts: GrownTexts::default(),
     })
 }

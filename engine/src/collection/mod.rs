@@ -6,7 +6,7 @@
 //! that they pin (`state`, `clock`) or that the user holds (`read_view`), many in one call in `many`, ordered anew by the
 //! caller in `rerank`; what they have to compare point by
 //! point is sketched for the next (`sketches`). `upkeep` writes memtables to segments (`build`), merges these
-//! (`choose`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
+//! (`choose`), has indexes and columns made beside them (`index`, `columns`), ends what has expired (`sweep`) and makes the result count (`switch`). `open` brings
 //! back what was there (`load`), `reader` without writing; a snapshot is made and gone back to in
 //! `snapshots`. `store` is what all handles share. Nothing above this layer changes a point.
 
@@ -20,6 +20,7 @@ mod check;
 mod resolve;
 mod choose;
 mod index;
+mod columns;
 mod placed;
 mod tables;
 mod load;

@@ -21,6 +21,7 @@ impl Committer {
             segments: self.tables.all().map(|table| table.segments.len()).sum(),
             collections: self.tables.all().count(),
             wanting_indexes: self.upkeep.wanting_indexes(&self.tables),
+            wanting_columns: self.upkeep.wanting_columns(&self.tables),
             linked_vectors,
             vectors_to_link,
         };

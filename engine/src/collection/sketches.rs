@@ -322,12 +322,8 @@ mod tests {
             let parts = [part];
             let built = as_segment(&parts, &shape);
             assert!(built.segment.indexes.sketch(0).is_some());
-            let stored = Part::Stored(Stored {
-                segment: built.segment,
-                seq: SeqNo(2),
-                now: Expiry::BEGINNING,
-            });
-            let stored = view(&shape, stored);
+            let stored = Stored::new(built.segment, SeqNo(2), Expiry::BEGINNING);
+            let stored = view(&shape, Part::Stored(stored));
             assert_eq!(unsketched(&stored), 0);
             assert!(recall(&stored) > 0.99);
         }
@@ -350,12 +346,8 @@ mod tests {
         let built = as_segment(&parts, &shape);
         let indexes = &built.segment.indexes;
         assert!(indexes.sketch(0).is_none(), "nobody has searched");
-        let stored = Part::Stored(Stored {
-            segment: Arc::clone(&built.segment),
-            seq: SeqNo(1),
-            now: Expiry::BEGINNING,
-        });
-        let stored = view(&shape, stored);
+        let stored = Stored::new(Arc::clone(&built.segment), SeqNo(1), Expiry::BEGINNING);
+        let stored = view(&shape, Part::Stored(stored));
         sketch_all(&stored);
         assert!(recall(&stored) > 0.99);
     }

@@ -5,6 +5,7 @@
 //! so that the last handle may be dropped anywhere.
 
 use super::{
+    columns,
     index::Wish,
     state::{CollectionState, Damage, State},
     verify::{self, Verification},
@@ -21,7 +22,7 @@ use crate::{
     reply,
     shape::Shape,
     vfs::Vfs,
-    view::View,
+    view::{Stored, View},
 };
 use async_channel::TrySendError;
 use std::sync::{Arc, atomic::Ordering};
@@ -64,6 +65,9 @@ pub struct Stats {
     /// Indexes that are still to be built, the one included that is being built: until then the
     /// vectors are compared one by one.
     pub wanting_indexes: usize,
+    /// Segments that are still to get the columns of fields that were declared later, until when what is
+    /// asked of these is answered from payloads; or to lose those of fields that are declared no more.
+    pub wanting_columns: usize,
     /// What was found damaged when the database was opened, or by a merge.
     pub damaged: Vec<Damage>,
     /// Whether a flush or a merge is under way.
@@ -208,12 +212,18 @@ impl Store {
         let damaged = self.state.damage();
         let names = self.state.names();
         let collections = || names.collections.values().map(|c| c.view());
-        let (mut indexes, mut wanting_indexes) = (0, 0);
+        let (mut indexes, mut wanting_indexes, mut wanting_columns) = (0, 0, 0);
         for view in collections() {
-            for segment in view.segments() {
+            for Stored {
+                segment, beside, ..
+            } in view.stored()
+            {
                 let wish = Wish::of(&self.options);
                 indexes += segment.indexes.len();
                 wanting_indexes += wish.wanting(segment, view.shape()).count();
+                let schema = &view.shape().schema;
+                let columns = columns::wanting(&segment.segment, beside, schema);
+                wanting_columns += usize::from(columns.is_some());
             }
         }
         Stats {
@@ -225,9 +235,10 @@ impl Store {
             refused_writes: counts.refused.load(Ordering::Relaxed),
             log_bytes: self.state.log_end().end,
             memtable_bytes: counts.memory.load(Ordering::Relaxed),
-            segments: collections().map(|view| view.segments().count()).sum(),
+            segments: collections().map(|view| view.stored().count()).sum(),
             indexes,
             wanting_indexes,
+            wanting_columns,
             damaged,
             upkeep: counts.upkeep.load(Ordering::Relaxed),
             pools: self.lanes.stats(),

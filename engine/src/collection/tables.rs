@@ -504,11 +504,8 @@ impl Table {
     fn view(&self, seq: SeqNo) -> View {
         let segments = self.segments.iter().filter_map(Placed::readable);
         let stored = segments.clone().map(|segment| {
-            Part::Stored(Stored {
-                segment: Arc::clone(segment),
-                seq,
-                now: Expiry::BEGINNING,
-            })
+            let segment = Arc::clone(segment);
+            Part::Stored(Stored::new(segment, seq, Expiry::BEGINNING))
         });
         let memtables = self.sealed.iter().chain([&self.active]);
         let live = segments.map(|segment| segment.live());

@@ -1,18 +1,20 @@
 //! Filters, asked of all that a part knows and of the payloads alone.
 
-use super::build::build;
+use super::{build::build, columns};
 use crate::{
     cancel::Cancel,
     error::Result,
     expiry::Expiry,
     geo::{GeoArea, GeoPoint},
     id::{PointId, SeqNo},
+    manifest::columns_name,
     memtable::Memtable,
     options::Limits,
     payload::Payload,
     point::Record,
     query::{self, Condition, Conditions, Filter, Subject, Terms, Wording},
     schema::{Field, Schema, Text},
+    segment::Beside,
     shape::Shape,
     texts::Analyzers,
     vfs::MemoryVfs,
@@ -299,17 +301,32 @@ fn built(vfs: &MemoryVfs, file: u64, shape: &Shape, parts: &[Part]) -> Part {
         &Analyzers::default(),
         &Cancel::default(),
     );
-    Part::Stored(Stored {
-        segment: built.unwrap().unwrap().segment,
-        seq: SeqNo(1),
-        now: Expiry::BEGINNING,
-    })
+    let segment = built.unwrap().unwrap().segment;
+    Part::Stored(Stored::new(segment, SeqNo(1), Expiry::BEGINNING))
+}
+
+/// A segment with the columns beside it that a schema wants.
+fn with_columns(vfs: &MemoryVfs, file: u64, part: &Part, shape: &Shape) -> Part {
+    let Part::Stored(Stored { segment, .. }) = part else {
+        unreachable!("columns are of segments");
+    };
+    let wanting = |beside: &Beside| columns::wanting(&segment.segment, beside, &shape.schema);
+    let fields = wanting(&segment.late.get()).expect("it wants some");
+    let name = columns_name(file);
+    let made = columns::make(vfs, &name, segment, &fields, &Cancel::default()).unwrap();
+    assert_eq!(wanting(&made), None);
+    segment.late.set(made);
+    let stored = Stored::new(Arc::clone(segment), SeqNo(1), Expiry::BEGINNING);
+    let late = stored.beside.columns().unwrap();
+    assert!(late.verify(&Cancel::default()).unwrap().is_empty());
+    Part::Stored(stored)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// In memory, flushed before and after fields were declared, and merged without some rows.
+    /// In memory, flushed before and after fields were declared, with columns that came later, and merged
+    /// without some rows.
     #[test]
     fn filters_answer_as_payloads_do(
         (older, newer) in any::<bool>().prop_flat_map(|mixed| {
@@ -323,6 +340,7 @@ proptest! {
         let schema = Schema::new().field("number", Field::Float).field("key", Field::Keyword);
         let old = Arc::new(Shape::new(schema.clone()));
         let schema = schema.field("integer", Field::Integer).field("flag", Field::Bool);
+        let between = Shape::new(schema.clone().field("time", Field::Keyword));
         let schema = schema.field("time", Field::DateTime).field("place", Field::Geo);
         let schema = schema.text("body", Text::english());
         let new = Arc::new(Shape::new(schema.field("deep.x", Field::Integer)));
@@ -344,6 +362,11 @@ proptest! {
         let parts = [first, second, third];
         for part in &parts {
             filters.iter().for_each(|(filter, conditions)| check(part, filter, conditions));
+        }
+        // Of some fields, and then of all, some of which were there.
+        for (file, shape) in [(4, &between), (5, &*new)] {
+            let late = with_columns(&vfs, file, &parts[1], shape);
+            filters.iter().for_each(|(filter, conditions)| check(&late, filter, conditions));
         }
         if let Part::Stored(stored) = &parts[1] {
             let rows = (0..parts[1].rows()).zip(&ended).filter(|(_, ended)| **ended);

@@ -13,7 +13,9 @@ use crate::{
     cancel::Cancel,
     error::{Error, ErrorKind, Result},
     id::SeqNo,
-    manifest::{self, Manifest, SegmentFiles, SnapshotRecord, index_name, missed_name},
+    manifest::{
+        self, Manifest, SegmentFiles, SnapshotRecord, columns_name, index_name, missed_name,
+    },
     segment,
     shape::Shape,
     vfs::Vfs,
@@ -131,7 +133,7 @@ impl Verifier<'_> {
         Ok(flaws)
     }
 
-    /// Reads a segment, and the indexes over its vectors.
+    /// Reads a segment, the indexes over its vectors, and the columns beside it.
     fn opened(
         &self,
         open: &OpenSegment,
@@ -148,6 +150,15 @@ impl Verifier<'_> {
                 None => {
                     let what = "the index is missing or damaged";
                     flaws.push(Error::corrupted(&index_name(*file), 0, what));
+                }
+            }
+        }
+        if let Some(file) = files.columns {
+            match open.late.get().columns() {
+                Some(columns) => flaws.extend(columns.verify(self.cancel)?),
+                None => {
+                    let what = "the file of columns is missing or damaged";
+                    flaws.push(Error::corrupted(&columns_name(file), 0, what));
                 }
             }
         }

@@ -71,7 +71,7 @@ pub(crate) enum Snapshots {
 }
 
 /// How far [`Database::optimize_with`](crate::Database::optimize_with) has come: it ends when no
-/// points are in memory alone and each collection has one segment at most, with its indexes.
+/// points are in memory alone and each collection has one segment at most, with its indexes and columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptimizeProgress {
@@ -83,6 +83,9 @@ pub struct OptimizeProgress {
     pub collections: usize,
     /// Indexes that are still to be built, the one included that is being built.
     pub wanting_indexes: usize,
+    /// Segments that are still to get the columns of fields that were declared later, or to lose those of
+    /// fields that are declared no more.
+    pub wanting_columns: usize,
     /// How many vectors have their links, of the indexes that are being built now.
     pub linked_vectors: u64,
     /// How many vectors these indexes will have; none while none is being built.

@@ -70,7 +70,8 @@ pub(crate) struct CollectionFiles {
     pub(crate) segments: Vec<SegmentFiles>,
 }
 
-/// A segment: its file, the file of the rows that have ended in it, and its indexes.
+/// A segment: its file, the file of the rows that have ended in it, its indexes, and the columns that
+/// were made later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SegmentFiles {
@@ -88,6 +89,9 @@ pub(crate) struct SegmentFiles {
     /// By the number of the vector that each is over.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) indexes: BTreeMap<u32, u64>,
+    /// The number of the file of columns that its own file lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) columns: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,7 +210,7 @@ impl CollectionFiles {
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
         let files = |segment: &SegmentFiles| {
             let deletes = segment.deletes.map(|deletes| deletes.file);
-            let files = [Some(segment.file), deletes, segment.missed];
+            let files = [Some(segment.file), deletes, segment.missed, segment.columns];
             let indexes = segment.indexes.values().copied();
             files
                 .into_iter()
@@ -228,7 +232,8 @@ impl SegmentFiles {
     pub(crate) fn names(&self) -> Vec<String> {
         let deletes = self.deletes.map(|deletes| deletes_name(deletes.file));
         let missed = self.missed.map(missed_name);
-        let files = [Some(segment_name(self.file)), deletes, missed];
+        let columns = self.columns.map(columns_name);
+        let files = [Some(segment_name(self.file)), deletes, missed, columns];
         let indexes = self.indexes.values().map(|number| index_name(*number));
         files.into_iter().flatten().chain(indexes).collect()
     }
@@ -294,6 +299,11 @@ pub(crate) fn index_name(number: u64) -> String {
     format!("index-{number:010}.idx")
 }
 
+/// The name of the file of columns with this number.
+pub(crate) fn columns_name(number: u64) -> String {
+    format!("columns-{number:010}.col")
+}
+
 /// Whether the engine writes files of such a name; logs apart.
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
@@ -302,6 +312,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
         || number_of(name, "deletes-", ".del").is_some()
         || number_of(name, "missed-", ".ids").is_some()
         || number_of(name, "index-", ".idx").is_some()
+        || number_of(name, "columns-", ".col").is_some()
 }
 
 /// Whether a file of this name is a manifest, or the beginning of one.
@@ -331,6 +342,7 @@ mod tests {
             first_expiry: Expiry::NEVER,
             missed: None,
             indexes: BTreeMap::new(),
+            columns: None,
         };
         CollectionFiles {
             id: CollectionId(0),

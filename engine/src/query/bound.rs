@@ -134,10 +134,7 @@ impl<'a> Node<'a> {
         if let Test::Words(words) = test {
             return Ok(rows_with(words, path, part, cancel)?.map(Node::Rows));
         }
-        let Part::Stored(stored) = part else {
-            return Ok(None);
-        };
-        let column = stored.segment.segment.column(path, cancel)?;
+        let column = part.column(path, cancel)?;
         let found = column.and_then(|column| test.by(&column));
         Ok(found.map(|found| match found {
             Found::Stretch(selection) => Node::Column(selection),

@@ -121,10 +121,7 @@ pub(crate) fn facet(
     let asked = (facet, filter);
     let mut all: Counts<'_> = Vec::new();
     for part in view.parts()? {
-        let column = match part {
-            Part::Memory(_) => None,
-            Part::Stored(stored) => stored.segment.segment.column(&facet.field, cancel)?,
-        };
+        let column = part.column(&facet.field, cancel)?;
         match column.filter(Column::has_all) {
             Some(column) => all.extend(by_column(&column, part, asked, cancel)?),
             None => all.extend(by_payloads(part, asked, cancel)?),

@@ -204,10 +204,7 @@ pub(crate) fn ordered(
             rows,
             cancel,
         };
-        let column = match part {
-            Part::Memory(_) => None,
-            Part::Stored(stored) => stored.segment.segment.column(&ordered.field, cancel)?,
-        };
+        let column = part.column(&ordered.field, cancel)?;
         let column = column.filter(Column::has_all);
         match (column, listed) {
             (Some(column), None) => search.column(&column)?,

@@ -1,18 +1,19 @@
-//! The columns of a segment: of each field that was declared when it was written.
+//! The columns of a segment: of each field that was declared when it was written. Those of others lie beside it (`late`).
 //!
 //! What a column is made of is `fields/`'s matter. It is checked throughout when it is first asked
 //! for, since conditions look at it all over; from then on finding it reads its header alone.
 
 use super::{
-    format::{ColumnEntry, Kind, Output, Sections},
+    format::{ColumnEntry, Kind, Output},
     writer::Source,
 };
 use crate::{
     cancel::Cancel,
     codec::Decoded,
-    container::SectionId,
+    container::{SectionId, SectionKind, Sections},
     error::Result,
     fields::{Builder, Column},
+    payload::Payload,
     schema::Field,
 };
 use std::{
@@ -30,21 +31,39 @@ pub(super) struct StoredColumn {
 }
 
 impl StoredColumn {
-    /// Finds the section `number`; reads nothing of it.
-    pub(super) fn open(sections: &Sections, number: u32, entry: ColumnEntry) -> Result<Self> {
-        Ok(Self {
+    /// The column that lies in `section`; reads nothing of it.
+    pub(super) fn new(entry: ColumnEntry, section: SectionId) -> Self {
+        Self {
             name: entry.name.into(),
             field: entry.field,
-            section: sections.need(Kind::Column, number)?,
+            section,
             is_checked: AtomicBool::new(false),
-        })
+        }
     }
 
-    pub(super) fn is_of(&self, name: &str) -> bool {
-        &*self.name == name
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    pub(super) fn get<'a>(&self, sections: &'a Sections, cancel: &Cancel) -> Result<Column<'a>> {
+    pub(super) fn field(&self) -> Field {
+        self.field
+    }
+
+    /// Its bytes, sound.
+    pub(super) fn bytes<'a, K: SectionKind>(
+        &self,
+        sections: &'a Sections<K>,
+        cancel: &Cancel,
+    ) -> Result<&'a [u8]> {
+        self.get(sections, cancel)?;
+        sections.bytes(self.section, 0, sections.len(self.section))
+    }
+
+    pub(super) fn get<'a, K: SectionKind>(
+        &self,
+        sections: &'a Sections<K>,
+        cancel: &Cancel,
+    ) -> Result<Column<'a>> {
         // What is noted guards nothing but the file, which does not change.
         let is_checked = self.is_checked.load(Ordering::Relaxed);
         if !is_checked {
@@ -60,43 +79,58 @@ impl StoredColumn {
     }
 
     /// Whether what it says of values is what it says of rows. Its checksums were compared before.
-    pub(super) fn verify(&self, sections: &Sections) -> Result<()> {
+    pub(super) fn verify<K: SectionKind>(&self, sections: &Sections<K>) -> Result<()> {
         let column = self.get(sections, &Cancel::default())?;
         self.sound(sections, column.verify())
     }
 
-    fn sound<T>(&self, sections: &Sections, found: Decoded<T>) -> Result<T> {
+    fn sound<T, K: SectionKind>(&self, sections: &Sections<K>, found: Decoded<T>) -> Result<T> {
         found.map_err(|error| sections.corrupted(self.section, 0, error))
     }
 }
 
-/// Writes the columns of these fields, in one pass over the payloads.
+/// Gathers the columns of these fields, in one pass over the payloads of so many rows.
+pub(super) fn gather<'a>(
+    fields: impl Iterator<Item = (&'a String, &'a Field)>,
+    rows: u32,
+    mut payload: impl FnMut(u32) -> Result<Payload>,
+) -> Result<Vec<(ColumnEntry, Builder)>> {
+    let builder = |(name, field): (&String, &Field)| {
+        let (name, field) = (name.clone(), *field);
+        (ColumnEntry { name, field }, Builder::new(field))
+    };
+    let mut builders: Vec<_> = fields.map(builder).collect();
+    if builders.is_empty() {
+        return Ok(builders);
+    }
+    for row in 0..rows {
+        let payload = payload(row)?;
+        let payload = payload.checked()?;
+        for (entry, builder) in &mut builders {
+            builder.add(payload, &entry.name);
+        }
+    }
+    Ok(builders)
+}
+
+/// Writes the columns of these fields.
 pub(super) fn write_columns(
     output: &mut Output<'_>,
     fields: &BTreeMap<String, Field>,
     source: &mut dyn Source,
 ) -> Result<Vec<ColumnEntry>> {
-    if fields.is_empty() {
-        return Ok(Vec::new());
-    }
-    let builder = |(name, field): (&String, &Field)| (name.clone(), *field, Builder::new(*field));
-    let mut builders: Vec<_> = fields.iter().map(builder).collect();
-    for row in 0..source.rows() {
+    let builders = gather(fields.iter(), source.rows(), |row| {
         output.check_at(row)?;
-        let payload = source.payload(row)?;
-        let payload = payload.checked()?;
-        for (name, _, builder) in &mut builders {
-            builder.add(payload, name);
-        }
-    }
+        source.payload(row)
+    })?;
     let mut written = Vec::new();
-    for (name, field, builder) in builders {
+    for (entry, builder) in builders {
         let Some(bytes) = builder.finish() else {
             continue;
         };
         output.begin(Kind::Column, written.len() as u32)?;
         output.put(&bytes)?;
-        written.push(ColumnEntry { name, field });
+        written.push(entry);
     }
     Ok(written)
 }

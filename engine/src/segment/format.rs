@@ -20,7 +20,7 @@
 //! The number of a section is that of its vector, text or sparse vector, of a column its place in the directory, or else
 //! 0. The directory holds a count u32 and each vector that some row has: number u32, dimensions
 //! u32, count u32; then a count u32 and each field that has a column: its name with its length u32
-//! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean; then, if there are
+//! before it, and its type u32, 1 keyword, 2 integer, 3 float, 4 boolean, 5 date-time, 6 UUID, 7 place; then, if there are
 //! indexes over texts or sparse vectors, a count u32 and the number u32 of each text, ascending; then,
 //! if there are sparse vectors, a count u32 and the number u32 of each, ascending.
 
@@ -143,11 +143,7 @@ impl Contents {
             put_u32(&mut out, vector.dimensions);
             put_u32(&mut out, vector.count);
         }
-        put_u32(&mut out, self.columns.len() as u32);
-        for column in &self.columns {
-            put_bytes(&mut out, column.name.as_bytes());
-            put_u32(&mut out, code_of(column.field));
-        }
+        put_columns(&mut out, &self.columns);
         let mut put = |numbers: &[u32]| {
             put_u32(&mut out, numbers.len() as u32);
             numbers.iter().for_each(|number| put_u32(&mut out, *number));
@@ -201,7 +197,15 @@ fn decode_vectors(decoder: &mut Decoder<'_>, rows: u32) -> Decoded<Vec<VectorEnt
     Ok(vectors)
 }
 
-fn decode_columns(decoder: &mut Decoder<'_>) -> Decoded<Vec<ColumnEntry>> {
+pub(super) fn put_columns(out: &mut Vec<u8>, columns: &[ColumnEntry]) {
+    put_u32(out, columns.len() as u32);
+    for column in columns {
+        put_bytes(out, column.name.as_bytes());
+        put_u32(out, code_of(column.field));
+    }
+}
+
+pub(super) fn decode_columns(decoder: &mut Decoder<'_>) -> Decoded<Vec<ColumnEntry>> {
     let count = decoder.count(COLUMN_ENTRY)?;
     if count > Schema::MAX_FIELDS {
         return Err(DecodeError("the directory lists more than there can be"));

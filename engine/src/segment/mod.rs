@@ -15,11 +15,13 @@ mod payloads;
 mod texts;
 mod sparse;
 mod reader;
+mod late;
 mod tombstones;
 mod vectors;
 mod writer;
 
 pub(crate) use deletes::Deletes;
+pub(crate) use late::{Beside, Late, LateColumns};
 pub(crate) use missed::{read_missed, write_missed};
 pub(crate) use payloads::PayloadReader;
 pub(crate) use reader::Segment;

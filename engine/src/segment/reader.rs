@@ -23,6 +23,7 @@ use crate::{
     expiry::Expiry,
     fields::Column,
     id::PointId,
+    schema::Field,
     sparse, text,
     vector::Values,
     vfs::Vfs,
@@ -58,7 +59,10 @@ impl Segment {
             payloads: Payloads::open(&sections)?,
             columns: columns
                 .zip(0..)
-                .map(|(entry, number)| StoredColumn::open(&sections, number, entry))
+                .map(|(entry, number)| {
+                    let section = sections.need(Kind::Column, number)?;
+                    Ok(StoredColumn::new(entry, section))
+                })
                 .collect::<Result<_>>()?,
             texts: contents
                 .texts
@@ -162,12 +166,17 @@ impl Segment {
         PayloadReader::new(&self.sections, &self.payloads)
     }
 
-    /// The column of the field `name`, if it was declared when the segment was written. Reads all
-    /// of it when it is first asked for.
+    /// The column of the field `name`, if it was declared when the segment was written; one that came later
+    /// lies beside it, in [`LateColumns`](super::LateColumns). Reads all of it when it is first asked for.
     pub(crate) fn column(&self, name: &str, cancel: &Cancel) -> Result<Option<Column<'_>>> {
-        let column = self.columns.iter().find(|column| column.is_of(name));
+        let column = self.stored_column(name);
         let column = column.map(|column| column.get(&self.sections, cancel));
         column.transpose()
+    }
+
+    /// The type of the field `name` when the segment was written, if it has a column of it.
+    pub(crate) fn field(&self, name: &str) -> Option<Field> {
+        self.stored_column(name).map(StoredColumn::field)
     }
 
     /// The index over the text `number`, if it was in the schema when the segment was written.
@@ -210,6 +219,14 @@ impl Segment {
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)
+    }
+
+    fn stored_column(&self, name: &str) -> Option<&StoredColumn> {
+        // In the order of their names.
+        let found = self
+            .columns
+            .binary_search_by(|column| column.name().cmp(name));
+        self.columns.get(found.ok()?)
     }
 
     fn vectors(&self, number: u32) -> Option<&Vectors> {

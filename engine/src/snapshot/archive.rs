@@ -238,6 +238,7 @@ mod tests {
                     first_expiry: Expiry::NEVER,
                     missed: None,
                     indexes: BTreeMap::new(),
+                    columns: None,
                 }],
             }],
             ..Manifest::empty()

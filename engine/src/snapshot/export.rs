@@ -76,12 +76,15 @@ fn write(
         heads: Checksum::default(),
     };
     let mut manifest = snapshot.manifest();
-    // Indexes are built anew where it goes.
+    // Indexes, and columns that came later, are built anew where it goes.
     let segments = manifest
         .collections
         .iter_mut()
         .flat_map(|c| &mut c.segments);
-    segments.for_each(|segment| segment.indexes.clear());
+    segments.for_each(|segment| {
+        segment.indexes.clear();
+        segment.columns = None;
+    });
     output.begin(&manifest::encode(&manifest, file_id)?)?;
     for number in snapshot.logs() {
         let ends = (number == snapshot.log_end.log).then_some(snapshot.log_end.end);

@@ -2,14 +2,15 @@
 
 use super::{
     Change::{
-        self, Batch, Create, Delete, Forget, Remove, Rename, Restore, SetVersion, Snapshot, Upsert,
+        self, Batch, Create, Declare, Delete, Forget, Remove, Rename, Restore, SetVersion,
+        Snapshot, Upsert,
     },
     Step::{self, Optimize, Reopen, Together, Write},
     point,
 };
 use crate::random::Random;
-use amphora::{Point, PointId};
-use std::{collections::BTreeSet, ops::Range};
+use amphora::{Field, Point, PointId};
+use std::{collections::BTreeMap, ops::Range};
 
 fn points(ids: Range<u64>, version: u64, text: usize) -> Vec<Point> {
     ids.map(|id| point(id, version, text)).collect()
@@ -20,11 +21,16 @@ fn ids(ids: impl IntoIterator<Item = u64>) -> Vec<PointId> {
 }
 
 /// The run that is stopped everywhere: every kind of write, and snapshots that are made, gone back
-/// to and deleted.
+/// to and deleted, with columns that came later.
 #[must_use]
 pub fn script() -> Vec<Step> {
     let snapshots = [
+        Optimize,
+        Write(Declare("docs", None)),
+        Write(Declare("docs", Some(Field::Integer))),
+        Optimize,
         Write(Snapshot("monday")),
+        Write(Declare("docs", None)),
         Write(Batch(vec![
             Upsert("docs", points(1..3, 22, 100)),
             Delete("essays", ids([1])),
@@ -65,12 +71,18 @@ pub fn writes() -> Vec<Step> {
         ]),
         Write(Upsert("docs", points(20..26, 9, 1_200))),
         Optimize,
+        // Its columns are made of what lies in a segment, and beside writes.
+        Write(Declare("docs", Some(Field::Integer))),
+        Write(Upsert("docs", points(20..21, 9, 100))),
         Reopen,
         Write(Upsert("docs", points(0..4, 10, 60))),
         // So many that searches ask the index over them, some of which then end.
         Write(Upsert("docs", points(60..84, 11, 40))),
         Optimize,
         Write(Delete("docs", ids(60..64))),
+        Write(Declare("docs", None)),
+        Write(Declare("docs", Some(Field::Float))),
+        Write(Declare("notes", Some(Field::Integer))),
         Write(Remove("notes")),
         Write(Create("notes")),
         Write(Upsert("notes", points(0..2, 11, 20))),
@@ -136,7 +148,7 @@ pub fn coda() -> Vec<Step> {
 pub fn random_script(seed: u64) -> Vec<Step> {
     let mut draw = Draw {
         random: Random(seed),
-        existing: BTreeSet::from([NAMES[0]]),
+        existing: BTreeMap::from([(NAMES[0], false)]),
         kept: None,
     };
     let mut steps = vec![Write(Create(NAMES[0]))];
@@ -151,15 +163,15 @@ const SNAPSHOT: &str = "kept";
 
 struct Draw {
     random: Random,
-    /// The collections that there are.
-    existing: BTreeSet<&'static str>,
+    /// The collections that there are, and whether they declare the field that may come late.
+    existing: BTreeMap<&'static str, bool>,
     /// Those in the snapshot, if there is one.
-    kept: Option<BTreeSet<&'static str>>,
+    kept: Option<BTreeMap<&'static str, bool>>,
 }
 
 impl Draw {
     fn step(&mut self, version: u64) -> Option<Step> {
-        match self.random.below(14) {
+        match self.random.below(15) {
             0 => Some(Reopen),
             1 => Some(Optimize),
             2 => {
@@ -169,7 +181,8 @@ impl Draw {
             }
             3 => Some(Write(self.names())),
             4 => Some(Write(self.snapshot())),
-            5..8 => self.batch(version).map(Write),
+            5 => self.declare().map(Write),
+            6..9 => self.batch(version).map(Write),
             _ => self.write(version).map(Write),
         }
     }
@@ -178,7 +191,7 @@ impl Draw {
     fn write(&mut self, version: u64) -> Option<Change> {
         let random = &mut self.random;
         let place = random.below(self.existing.len() as u64) as usize;
-        let name = *self.existing.iter().nth(place)?;
+        let name = *self.existing.keys().nth(place)?;
         let first = random.below(12);
         let last = first + 1 + random.below(3);
         let text = match random.below(8) {
@@ -198,13 +211,23 @@ impl Draw {
         parts.collect::<Option<_>>().map(Batch)
     }
 
+    fn declare(&mut self) -> Option<Change> {
+        let place = self.random.below(self.existing.len() as u64) as usize;
+        let (name, is_declared) = self.existing.iter_mut().nth(place)?;
+        *is_declared = !*is_declared;
+        let types = [Field::Integer, Field::Float];
+        let field = is_declared.then(|| types[self.random.below(2) as usize]);
+        Some(Declare(name, field))
+    }
+
     fn names(&mut self) -> Change {
         let [name, other] = [(); 2].map(|()| NAMES[self.random.below(3) as usize]);
-        if !self.existing.remove(name) {
-            self.existing.insert(name);
+        let Some(is_declared) = self.existing.remove(name) else {
+            self.existing.insert(name, false);
             return Create(name);
-        }
-        if name != other && self.existing.insert(other) {
+        };
+        if name != other && !self.existing.contains_key(other) {
+            self.existing.insert(other, is_declared);
             return Rename(name, other);
         }
         Remove(name)

@@ -1,25 +1,28 @@
-//! Indexes are built one at a time, when nothing is flushed or merged, and count once the
-//! manifest names them; until then a segment is searched point by point.
+//! What lies beside segments is made in one job at a time, when nothing is flushed or merged, and counts
+//! once the manifest names it: the columns of fields that were declared later, which take a pass over payloads,
+//! and then indexes. Until then payloads are read, and a segment is searched point by point.
 //!
-//! One that cannot be built holds up nothing, whatever the reason: its file was named by nothing,
+//! What cannot be made holds up nothing, whatever the reason: its file was named by nothing,
 //! and another is tried later under a new name.
 
 use super::{Flush, Merge, Progress, Upkeep};
 use crate::{
     collection::{
-        index,
+        columns, index,
         placed::Placed,
         tables::{Table, Tables},
     },
     error::{Error, ErrorKind},
     id::CollectionId,
-    manifest::{CollectionFiles, SegmentFiles, index_name},
+    manifest::{CollectionFiles, SegmentFiles, columns_name, index_name},
     op::Op,
-    schema::Vector,
+    schema::{Field, Vector},
+    segment::Beside,
     vector::Index,
     view::OpenSegment,
 };
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
@@ -48,42 +51,74 @@ impl Unbuilt {
 #[derive(Debug)]
 pub(super) enum Indexing {
     Idle,
-    Building(IndexPlan, Op<Arc<Index>>),
-    Built(IndexPlan, Arc<Index>),
+    Building(IndexPlan, Op<Made>),
+    Built(IndexPlan, Made),
     Switching,
 }
 
-/// The index over one vector of a segment.
+/// What is made beside a segment.
 #[derive(Debug)]
 pub(super) struct IndexPlan {
     collection: CollectionId,
     segment: Arc<OpenSegment>,
-    number: u32,
-    /// The number of its file.
+    /// The number of its file, and its name.
     file: u64,
+    name: String,
+}
+
+/// What was made beside a segment.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// The index over the vector of this number.
+    Index(u32, Arc<Index>),
+    /// In place of the columns that there were.
+    Columns(Beside),
+}
+
+/// What is wanting beside a segment.
+enum Wanted {
+    Index(u32, Vector),
+    /// The columns of these fields, and of no others.
+    Columns(BTreeMap<String, Field>),
 }
 
 impl IndexPlan {
-    /// Names the index in the manifest, if the segment still is.
-    pub(super) fn name_in(&self, collections: &mut [CollectionFiles]) {
+    /// Names what was made in the manifest, if the segment still is.
+    pub(super) fn name_in(&self, made: &Made, collections: &mut [CollectionFiles]) {
         let mut collections = collections.iter_mut();
         let of = collections.find(|files| files.id == self.collection);
         let segments = of.map_or(&mut [][..], |files| &mut files.segments);
         let is_it = |files: &&mut SegmentFiles| files.file == self.segment.file;
-        if let Some(files) = segments.iter_mut().find(is_it) {
-            files.indexes.insert(self.number, self.file);
+        let Some(files) = segments.iter_mut().find(is_it) else {
+            return;
+        };
+        match made {
+            Made::Index(number, _) => {
+                files.indexes.insert(*number, self.file);
+            }
+            Made::Columns(Beside::Columns(_)) => files.columns = Some(self.file),
+            Made::Columns(Beside::Nothing | Beside::Damaged) => files.columns = None,
         }
     }
 
-    /// Whether the error says that what is to be indexed is damaged, rather than the new file.
+    /// Whether the error says that what is read is damaged, rather than the new file.
     fn is_of_damaged(&self, error: &Error) -> bool {
-        let own = index_name(self.file);
-        error.kind() == ErrorKind::Corrupted && error.location().is_none_or(|(file, _)| file != own)
+        let is_own = |(file, _)| file == self.name;
+        error.kind() == ErrorKind::Corrupted && !error.location().is_some_and(is_own)
     }
 
-    /// Shows the index to searches.
-    pub(super) fn install(self, index: Arc<Index>) {
-        self.segment.indexes.set(self.number, index);
+    /// Shows what was made to readers. Gives the collection if its views are to be made anew for that.
+    pub(super) fn install(self, made: Made) -> Option<CollectionId> {
+        match made {
+            Made::Index(number, index) => {
+                self.segment.indexes.set(number, index);
+                None
+            }
+            Made::Columns(beside) => {
+                self.segment.late.set(beside);
+                Some(self.collection)
+            }
+        }
     }
 }
 
@@ -99,24 +134,24 @@ impl Upkeep {
         !segments.iter().any(is_it)
     }
 
-    /// Whether every index is there that is wanted.
+    /// Whether every index is there that is wanted, and every column.
     pub(in crate::collection) fn is_indexed(&self, tables: &Tables) -> bool {
-        matches!(self.indexing, Indexing::Idle) && self.next_index(tables).is_none()
+        matches!(self.indexing, Indexing::Idle) && self.next_wanted(tables).is_none()
     }
 
-    /// Why the last index could not be built, until one is or none is wanted.
+    /// Why the last index or file of columns could not be built, until one is or none is wanted.
     pub(in crate::collection) fn index_failure(&self) -> Option<&Error> {
         self.unbuilt.as_ref().map(|unbuilt| &unbuilt.error)
     }
 
-    /// When an index that could not be built is to be tried again.
+    /// When what could not be built is to be tried again.
     pub(super) fn index_rests_until(&self) -> Option<Instant> {
         let until = self.unbuilt.as_ref()?.until();
         Some(until).filter(|until| *until > Instant::now())
     }
 
-    fn give_up_index(&mut self, error: Error) {
-        tracing::warn!(%error, "an index could not be built and is tried again later");
+    fn give_up(&mut self, error: Error) {
+        tracing::warn!(%error, "an index or columns could not be built and are tried again later");
         let before = self.unbuilt.take().map(|unbuilt| unbuilt.pause * 2);
         self.unbuilt = Some(Unbuilt {
             error,
@@ -134,17 +169,38 @@ impl Upkeep {
         segments.map(wanting).sum()
     }
 
+    /// How many segments are to get other columns beside them.
+    pub(in crate::collection) fn wanting_columns(&self, tables: &Tables) -> usize {
+        let segments = self.segments(tables);
+        let wanting = |(table, segment): &(&Table, &Arc<OpenSegment>)| {
+            wanted_columns(table, segment).is_some()
+        };
+        segments.filter(wanting).count()
+    }
+
     /// How many vectors are linked of those in the indexes that are being built, and how many these
     /// have.
     pub(in crate::collection) fn linked(&self) -> (u64, u64) {
         self.gauge.read()
     }
 
-    fn next_index(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, u32, Vector)> {
-        self.segments(tables).find_map(|(table, segment)| {
-            let mut wanting = self.wish.wanting(segment, &table.shape);
-            let (number, vector) = wanting.next()?;
-            Some((table.state.id, Arc::clone(segment), number, vector.clone()))
+    /// Columns first, since they take less time than any index.
+    fn next_wanted(&self, tables: &Tables) -> Option<(CollectionId, Arc<OpenSegment>, Wanted)> {
+        let columns = |(table, segment): &(&Table, &Arc<OpenSegment>)| {
+            wanted_columns(table, segment).map(Wanted::Columns)
+        };
+        let index = |(table, segment): &(&Table, &Arc<OpenSegment>)| {
+            let (number, vector) = self.wish.wanting(segment, &table.shape).next()?;
+            Some(Wanted::Index(number, vector.clone()))
+        };
+        let of = |(table, segment): (&Table, &Arc<OpenSegment>), wanted| {
+            (table.state.id, Arc::clone(segment), wanted)
+        };
+        let mut segments = self.segments(tables);
+        let found = segments.find_map(|it| Some(of(it, columns(&it)?)));
+        found.or_else(|| {
+            self.segments(tables)
+                .find_map(|it| Some(of(it, index(&it)?)))
         })
     }
 
@@ -170,28 +226,31 @@ impl Upkeep {
         if busy || rests || self.stop.is_cancelled() {
             return;
         }
-        let Some((collection, segment, number, vector)) = self.next_index(tables) else {
+        let Some((collection, segment, wanted)) = self.next_wanted(tables) else {
             self.unbuilt = None;
             return;
         };
         let file = self.next_file.fetch_add(1, Ordering::Relaxed);
+        let name = match wanted {
+            Wanted::Index(..) => index_name(file),
+            Wanted::Columns(_) => columns_name(file),
+        };
         let plan = IndexPlan {
             collection,
             segment: Arc::clone(&segment),
-            number,
             file,
+            name: name.clone(),
         };
         let (vfs, gauge) = (Arc::clone(&self.vfs), Arc::clone(&self.gauge));
-        let job = self.job(self.lanes.update.clone(), move |cancel| {
-            index::build(
-                &*vfs,
-                file,
-                &segment,
-                (number, &vector),
-                None,
-                &gauge,
-                cancel,
-            )
+        let job = self.job(self.lanes.update.clone(), move |cancel| match &wanted {
+            Wanted::Index(number, vector) => {
+                let of = (*number, vector);
+                let index = index::build(&*vfs, file, &segment, of, None, &gauge, cancel)?;
+                Ok(Made::Index(*number, index))
+            }
+            Wanted::Columns(fields) => {
+                columns::make(&*vfs, &name, &segment, fields, cancel).map(Made::Columns)
+            }
         });
         self.indexing = Indexing::Building(plan, job);
     }
@@ -210,16 +269,18 @@ impl Upkeep {
         };
         let before = std::mem::replace(&mut self.indexing, Indexing::Idle);
         match (built, before) {
-            (Ok(index), Indexing::Building(plan, _)) => {
-                self.indexing = Indexing::Built(plan, index);
-            }
+            (Ok(made), Indexing::Building(plan, _)) => self.indexing = Indexing::Built(plan, made),
             (Err(error), Indexing::Building(plan, _)) if plan.is_of_damaged(&error) => {
                 self.set_damaged(plan.collection, error, progress);
             }
             (Err(error), _) if error.kind() == ErrorKind::Cancelled => {}
-            (Err(error), _) => self.give_up_index(error),
+            (Err(error), _) => self.give_up(error),
             (Ok(_), _) => {}
         }
         true
     }
+}
+
+fn wanted_columns(table: &Table, segment: &OpenSegment) -> Option<BTreeMap<String, Field>> {
+    columns::wanting(&segment.segment, &segment.late.get(), &table.shape.schema)
 }

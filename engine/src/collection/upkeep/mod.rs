@@ -32,11 +32,10 @@ use crate::{
     options::Options,
     pool::{Entrance, Entrances},
     shape::Shape,
-    vector::Index,
     vfs::Vfs,
     view::{Part, Stored},
 };
-use indexing::{IndexPlan, Indexing, Unbuilt};
+use indexing::{IndexPlan, Indexing, Made, Unbuilt};
 use snapshots::Restore;
 use std::{
     collections::BTreeMap,
@@ -135,7 +134,7 @@ struct Switching {
 enum What {
     Flush(Arc<Sealed>, BuiltTables),
     Merge(MergePlan, Option<Built>),
-    Index(IndexPlan, Arc<Index>),
+    Index(IndexPlan, Made),
     /// A snapshot was made or forgotten.
     Snapshots,
     Restore(Loaded),
@@ -418,13 +417,7 @@ impl Upkeep {
         let parts: Vec<Part> = inputs
             .iter()
             .filter_map(Placed::readable)
-            .map(|segment| {
-                Part::Stored(Stored {
-                    segment: Arc::clone(segment),
-                    seq,
-                    now,
-                })
-            })
+            .map(|segment| Part::Stored(Stored::new(Arc::clone(segment), seq, now)))
             .collect();
         let (shape, vfs) = (Arc::clone(&table.shape), Arc::clone(&self.vfs));
         let (next_file, wish) = (Arc::clone(&self.next_file), self.wish);

@@ -34,10 +34,10 @@ impl Upkeep {
         {
             What::Merge(plan, built)
         } else if let Indexing::Built(..) = self.indexing
-            && let Indexing::Built(plan, index) =
+            && let Indexing::Built(plan, made) =
                 std::mem::replace(&mut self.indexing, Indexing::Switching)
         {
-            What::Index(plan, index)
+            What::Index(plan, made)
         } else {
             return;
         };
@@ -78,7 +78,7 @@ impl Upkeep {
                     collection.segments.splice(run, files);
                 }
             }
-            What::Index(plan, _) => plan.name_in(&mut next.collections),
+            What::Index(plan, made) => plan.name_in(made, &mut next.collections),
             What::Snapshots | What::Restore(_) | What::Close => {}
         }
         next
@@ -147,9 +147,9 @@ impl Upkeep {
                     self.fail(error, progress);
                     self.merge = Merge::Built(plan, built);
                 }
-                What::Index(plan, index) => {
+                What::Index(plan, made) => {
                     self.fail(error, progress);
-                    self.indexing = Indexing::Built(plan, index);
+                    self.indexing = Indexing::Built(plan, made);
                 }
                 What::Snapshots | What::Restore(_) => self.refuse(error, progress),
                 What::Close => self.fail(error, progress),
@@ -182,8 +182,8 @@ impl Upkeep {
                 }
                 self.merge = Merge::Idle;
             }
-            What::Index(plan, index) => {
-                plan.install(index);
+            What::Index(plan, made) => {
+                progress.changed.extend(plan.install(made));
                 self.indexing = Indexing::Idle;
                 self.unbuilt = None;
             }

@@ -122,9 +122,10 @@ impl Damage {
         }
     }
 
-    /// Whether it is to indexes alone, which can be built anew.
+    /// Whether it is to indexes alone, or to columns that came later, which can be built anew.
     pub(crate) fn is_of_indexes(&self) -> bool {
-        self.files().iter().all(|file| file.starts_with("index-"))
+        let is_made_anew = |file: &&str| file.starts_with("index-") || file.starts_with("columns-");
+        self.files().iter().all(is_made_anew)
     }
 
     /// What kind of file is damaged, by the beginning of its name; the first of two.

@@ -112,6 +112,8 @@ enum Write {
     Remove(&'static str),
     Upsert(&'static str, Range<u64>),
     Delete(&'static str, Range<u64>),
+    /// The years as numbers of another type, of which segments have no column.
+    Declare(&'static str),
     Optimize,
     Reopen,
 }
@@ -138,6 +140,7 @@ const SCRIPT: &[Write] = &[
     Write::Delete("notes", 0..1),
     Write::Upsert("docs", 14..16),
     Write::Upsert("notes", 7..8),
+    Write::Declare("docs"),
 ];
 
 impl Subject {
@@ -173,6 +176,11 @@ impl Subject {
                     known.retain(|id, _| !ids.contains(id));
                     find(name).delete(ids).wait().map(drop)
                 }
+                Write::Declare(name) => {
+                    let docs = find(name);
+                    let declared = docs.drop_field("year").wait();
+                    declared.and_then(|()| docs.add_field("year", Field::Float).wait())
+                }
                 Write::Optimize => opening::optimize(&db),
                 Write::Reopen => {
                     db.close().wait().expect("it closes");
@@ -183,13 +191,23 @@ impl Subject {
             done.expect("nothing prevents it");
             // So that a subject is the same whenever it is built.
             opening::settle(&db).expect("nothing prevents it");
+            while db.stats().wanting_columns > 0 {
+                std::thread::yield_now();
+            }
             versions.push(files(&vfs));
             right = Seen::read(&db).expect("it is readable");
             assert!(right.is(&model), "the undamaged database is wrong");
         }
         db.close().wait().expect("it closes");
         let closed = files(&vfs);
-        for kind in ["wal-", "manifest-", "segment-", "deletes-", "index-"] {
+        for kind in [
+            "wal-",
+            "manifest-",
+            "segment-",
+            "deletes-",
+            "index-",
+            "columns-",
+        ] {
             let found = closed.keys().any(|name| name.starts_with(kind));
             assert!(found, "there is no {kind} file: {:?}", closed.keys());
         }

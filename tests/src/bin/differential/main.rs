@@ -1,8 +1,8 @@
 //! Random queries and filters, answered by the engine and by going through plain vectors and payloads.
 //!
-//! A round draws points (`draw`), writes them to two collections, one that declares its fields and one that declares
-//! none, and asks both the same questions (`ask`): while the points are in memory, when they lie in many segments with
-//! some of them replaced and deleted, and when these are merged. Every answer must be that of the loops over the points
+//! A round draws points (`draw`), writes them to three collections, one that declares its fields, one that declares
+//! none, and one that declares them when points lie in segments, and asks all the same questions (`ask`): while the points
+//! are in memory, when they lie in many segments with some of them replaced and deleted, and when these are merged. Every answer must be that of the loops over the points
 //! (`amphora_tests::brute`). A difference is printed with what was asked, and the seed of its round.
 
 mod ask;
@@ -27,8 +27,8 @@ Without --duration at least 20,000 of each kind.";
 const THREADS: usize = 2;
 /// Questions of each kind to one collection at one stage.
 const QUESTIONS: u64 = 95;
-/// Rounds without `--duration`: each has two collections at three stages.
-const ROUNDS: u64 = 40;
+/// Rounds without `--duration`: each has three collections at three stages.
+const ROUNDS: u64 = 27;
 
 /// What a collection holds.
 pub(crate) type Points = BTreeMap<PointId, Point>;
@@ -87,19 +87,14 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
     let vectors = Schema::new()
         .vector("v", Vector::new(4, METRICS[random.below(4) as usize]))
         .vector("w", Vector::new(2, Metric::Dot));
-    let declared = vectors
-        .clone()
-        .field("tag", Field::Keyword)
-        .field("number", Field::Float)
-        .field("whole", Field::Integer)
-        .field("flag", Field::Bool)
-        .field("time", Field::DateTime)
-        .field("place", Field::Geo)
-        .field("author.name", Field::Keyword)
-        .text("body", Text::plain());
+    let fields = FIELDS.into_iter();
+    let declared = fields.fold(vectors.clone(), |it, (name, field)| it.field(name, field));
+    let declared = declared.text("body", Text::plain());
     let mut points = Points::new();
-    let names = ["declared", "bare"];
-    for (name, schema) in names.into_iter().zip([declared, vectors]) {
+    for (name, schema) in NAMES
+        .into_iter()
+        .zip([declared, vectors.clone(), vectors.clone()])
+    {
         db.create_collection(name, schema).wait().map_err(failed)?;
     }
     for stage in 0..3 {
@@ -108,10 +103,11 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
             1 => {
                 write(&db, &mut points, random, 6).map_err(failed)?;
                 db.flush().wait().map_err(failed)?;
+                declare(&db, random).map_err(failed)?;
             }
             _ => db.optimize().wait().map_err(failed)?,
         }
-        for name in names {
+        for name in NAMES {
             let collection = db.collection(name).wait().map_err(failed)?;
             for _ in 0..QUESTIONS {
                 for (kind, ask) in ask::KINDS {
@@ -124,6 +120,32 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
         }
     }
     db.close().wait().map_err(failed)
+}
+
+const NAMES: [&str; 3] = ["declared", "bare", "late"];
+
+const FIELDS: [(&str, Field); 7] = [
+    ("tag", Field::Keyword),
+    ("number", Field::Float),
+    ("whole", Field::Integer),
+    ("flag", Field::Bool),
+    ("time", Field::DateTime),
+    ("place", Field::Geo),
+    ("author.name", Field::Keyword),
+];
+
+/// Declares what was not; then questions are asked while columns are made of it, or afterwards.
+fn declare(db: &Database, random: &mut Random) -> amphora::Result<()> {
+    let late = db.collection("late").wait()?;
+    for (name, field) in FIELDS {
+        late.add_field(name, field).wait()?;
+    }
+    if random.below(2) == 0 {
+        while db.stats().wanting_columns > 0 {
+            thread::yield_now();
+        }
+    }
+    Ok(())
 }
 
 const METRICS: [Metric; 4] = [
@@ -150,7 +172,7 @@ fn write(
             .filter(|_| random.below(12) == 0)
             .cloned()
             .collect();
-        for name in ["declared", "bare"] {
+        for name in NAMES {
             let collection = db.collection(name).wait()?;
             if !ended.is_empty() {
                 collection.delete(ended.clone()).wait()?;

@@ -3,7 +3,7 @@
 //! Holds eight bytes for each row and each different value once, until the bytes are made.
 
 use super::{
-    format::{Class, HEADER, Header, MANY, NONE, RESTS},
+    format::{Class, HEADER, Header, KNOWN, MANY, NONE, NULLS, OTHERS, REPEATED, RESTS},
     number::Key,
     path::some_value,
     place::Place,
@@ -17,8 +17,8 @@ use std::{collections::HashMap, mem};
 #[derive(Debug)]
 pub(crate) struct Builder {
     values: Values,
-    /// Whether there are values of other classes: their flags.
-    strays: u32,
+    /// What there is beside the values of the column: its flags.
+    flags: u32,
     /// The values of each row, one row after the other.
     ordinals: Vec<u32>,
     /// For each row where its ordinals end.
@@ -58,7 +58,7 @@ impl Builder {
                 Class::Time => Values::Times(HashMap::new()),
                 Class::Place => Values::Places(HashMap::new()),
             },
-            strays: 0,
+            flags: KNOWN,
             ordinals: Vec::new(),
             ends: Vec::new(),
             row: Vec::new(),
@@ -72,12 +72,15 @@ impl Builder {
         some_value(payload, path, &mut |value| {
             match self.values.number(value) {
                 Some(number) => row.push(number),
-                None => self.strays |= Class::of(value).map_or(0, Class::stray),
+                None if value.is_null() => self.flags |= NULLS,
+                None => self.flags |= Class::of(value).map_or(OTHERS, Class::stray),
             }
             false
         });
+        let values = row.len();
         row.sort_unstable();
         row.dedup();
+        self.flags |= if row.len() < values { REPEATED } else { 0 };
         self.ordinals.extend_from_slice(&row);
         // Of too many entries no column is made.
         self.ends.push(self.ordinals.len() as u32);
@@ -99,9 +102,7 @@ impl Builder {
             rows,
             values: sorted.keys.len() as u32,
             entries,
-            flags: self.strays
-                | if has_many { MANY } else { 0 }
-                | if has_rests { RESTS } else { 0 },
+            flags: self.flags | if has_many { MANY } else { 0 } | if has_rests { RESTS } else { 0 },
             texts: sorted.texts.len() as u64,
         };
         let width = 8 * self.ends.len() + 8 * self.ordinals.len() + 16 * sorted.keys.len();

@@ -5,7 +5,7 @@
 //! numbers, whether a row has one a comparison, and which rows have is a part of the postings.
 
 use super::{
-    format::{Class, HEADER, Header, MANY, NONE, RESTS, take},
+    format::{Class, HEADER, Header, KNOWN, MANY, NONE, NULLS, OTHERS, REPEATED, RESTS, take},
     number::Key,
     order::SortKey,
     place::{self, cells},
@@ -17,7 +17,9 @@ use crate::{
 };
 use roaring::RoaringBitmap;
 use serde_json::Value;
-use std::ops::{Bound, Range};
+use std::ops::{Bound, Range, RangeBounds};
+
+const SCALARS: [Class; 3] = [Class::Text, Class::Number, Class::Bool];
 
 /// The values of a field, by row and by their order.
 #[derive(Clone, Copy, Debug)]
@@ -243,6 +245,34 @@ impl<'a> Column<'a> {
         Some(rows)
     }
 
+    /// The rows of which some value is null; unknown when there are such.
+    pub(crate) fn null(&self) -> Option<RoaringBitmap> {
+        let none = self.header.has(KNOWN) && !self.header.has(NULLS);
+        none.then(RoaringBitmap::new)
+    }
+
+    /// The rows that have no value but null; unknown when the field has values that are not here.
+    pub(crate) fn empty(&self) -> Option<RoaringBitmap> {
+        let has_all = self.header.has(KNOWN) && !self.header.has(OTHERS) && !self.has_strays();
+        has_all.then(|| self.rows_of_count(|count| count == 0))
+    }
+
+    /// The rows that have so many values; unknown when the field has values that are not here, or nulls, or
+    /// a row has a value twice.
+    pub(crate) fn counted(&self, range: impl RangeBounds<u64>) -> Option<RoaringBitmap> {
+        let uncounted = self.header.has(OTHERS) || self.header.has(NULLS) || self.has_strays();
+        let counts = self.header.has(KNOWN) && !uncounted && !self.header.has(REPEATED);
+        counts.then(|| self.rows_of_count(|count| range.contains(&count)))
+    }
+
+    fn rows_of_count(&self, is_it: impl Fn(u64) -> bool) -> RoaringBitmap {
+        let is_value = |value: &&u32| **value < self.header.values;
+        let count = |row: &u32| self.of_row(*row).iter().filter(is_value).count() as u64;
+        (0..self.header.rows)
+            .filter(|row| is_it(count(row)))
+            .collect()
+    }
+
     fn place(&self, value: u32) -> Option<GeoPoint> {
         let start = value as usize * place::BYTES;
         place::point(self.texts.get(start..start.checked_add(place::BYTES)?)?)
@@ -270,10 +300,13 @@ impl<'a> Column<'a> {
 
     /// Whether it has every string, number and boolean of the field, as it stands there.
     pub(crate) fn has_all(&self) -> bool {
-        let scalars = [Class::Text, Class::Number, Class::Bool];
-        let mut strays = scalars.iter().map(|class| self.header.has(class.stray()));
         // Of a date-time it is not known as which string it stands there, and a place is no scalar.
-        scalars.contains(&self.class) && !strays.any(|has| has)
+        SCALARS.contains(&self.class) && !self.has_strays()
+    }
+
+    /// Whether the field has a string, number or boolean that is not here.
+    fn has_strays(&self) -> bool {
+        SCALARS.iter().any(|class| self.header.has(class.stray()))
     }
 
     /// How many different values there are; they are numbered in their order.

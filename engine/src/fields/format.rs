@@ -15,7 +15,17 @@
 //! ```
 //!
 //! An entry is a row and one of its values. A value that the field may not have by its declaration
-//! is not in the column; a flag says that there is one.
+//! is not in the column; flags say whether there is one:
+//!
+//! ```text
+//!   1  some row has several values
+//!   2  some integer is no float
+//!   4, 8, 16  some string, number, boolean is not in the column
+//!  32  some object or array within an array is not in the column
+//!  64  some value is null
+//! 128  some row has a value twice
+//! 256  the three before this are known
+//! ```
 
 use crate::{
     codec::{DecodeError, Decoded, Decoder, put_u32, put_u64},
@@ -33,7 +43,15 @@ pub(super) const MANY: u32 = 1;
 pub(super) const RESTS: u32 = 2;
 /// Some value is of the first class and not in the column; the next bits say so of the others.
 const STRAY: u32 = 4;
-const ALL_FLAGS: u32 = 0b11111;
+/// Some value is no scalar and not in the column.
+pub(super) const OTHERS: u32 = 32;
+/// Some value is null.
+pub(super) const NULLS: u32 = 64;
+/// Some row has a value more than once.
+pub(super) const REPEATED: u32 = 128;
+/// The three flags before are set where they hold.
+pub(super) const KNOWN: u32 = 256;
+const ALL_FLAGS: u32 = 0x1ff;
 
 /// Values that compare with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -152,7 +152,10 @@ impl Test {
                 rows.map(Found::Rows)
             }
             Self::Area(area) => column.places_in(area).map(Found::Rows),
-            Self::Words(_) | Self::Null | Self::Empty | Self::Count(..) | Self::Nested(_) => None,
+            Self::Null => column.null().map(Found::Rows),
+            Self::Empty => column.empty().map(Found::Rows),
+            Self::Count(low, high) => column.counted((*low, *high)).map(Found::Rows),
+            Self::Words(_) | Self::Nested(_) => None,
         }
     }
 }

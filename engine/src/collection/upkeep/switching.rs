@@ -34,6 +34,8 @@ impl Upkeep {
         {
             What::Merge(plan, built)
         } else if let Indexing::Built(..) = self.indexing
+            // The switch to a snapshot waits for no other, and must meet none.
+            && !self.is_restoring()
             && let Indexing::Built(plan, made) =
                 std::mem::replace(&mut self.indexing, Indexing::Switching)
         {

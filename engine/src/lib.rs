@@ -94,6 +94,9 @@ mod snapshot;
 // database: the facade
 mod database;
 
+#[doc = include_str!("../COOKBOOK.md")]
+pub mod cookbook {}
+
 pub use cancel::{Cancel, CancelToken};
 pub use collection::{
     Batch, Collection, Damage, Edit, OptimizeProgress, ReadView, Selection, Stats, Verification,

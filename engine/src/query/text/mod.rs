@@ -120,8 +120,8 @@ pub enum TextQuery {
             deserialize_with = "json::all"
         )]
         must_not: Vec<TextQuery>,
-        /// How many of `should` points match at least: unless set, one if there is no `must`, and
-        /// none otherwise.
+        /// How many of `should` points match at least; none unless set, but one if there is no `must`,
+        /// whatever is set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_least: Option<u32>,
     },

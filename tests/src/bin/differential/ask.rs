@@ -3,6 +3,7 @@
 use crate::{
     Points,
     draw::{filter, id, pick, vector},
+    mix,
 };
 use amphora::{
     Collection, Example, Facet, Filter, Hit, OrderBy, Point, PointId, Query, Recommend, Scroll,
@@ -19,7 +20,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 /// be known.
 type Ask = fn(&Collection, &Points, &mut Random) -> Result<bool, String>;
 
-pub(crate) const KINDS: [(&str, Ask); 8] = [
+pub(crate) const KINDS: [(&str, Ask); 14] = [
     ("filter", count),
     ("scroll", scroll),
     ("nearest", nearest_by),
@@ -28,35 +29,39 @@ pub(crate) const KINDS: [(&str, Ask); 8] = [
     ("recommend", recommend),
     ("discover", discover),
     ("context", context),
+    ("sparse", mix::by_weights),
+    ("text", mix::text),
+    ("fuse", mix::fuse),
+    ("formula", mix::formula),
+    ("groups", mix::groups),
+    ("matrix", mix::matrix),
 ];
 
 /// Of two scores in single precision, beside what the metric says.
-const WITHIN: f64 = 1e-5;
+pub(crate) const WITHIN: f64 = 1e-5;
 
-fn failed(error: impl std::fmt::Display) -> String {
+pub(crate) fn failed(error: impl std::fmt::Display) -> String {
     format!("it failed: {error}")
 }
 
-fn matching<'a>(points: &'a Points, filter: Option<&Filter>) -> Vec<&'a Point> {
+pub(crate) fn passes(filter: &Filter, point: &Point, payload: &Value) -> bool {
+    let dense = point.vectors.iter().map(|(name, _)| name.as_str());
+    let sparse = point.sparse_vectors.iter().map(|(name, _)| name.as_str());
+    let vectors: Vec<&str> = dense.chain(sparse).collect();
+    let asked = Asked {
+        id: &point.id,
+        vectors: &vectors,
+        payload,
+    };
+    brute::passes(filter, asked)
+}
+
+pub(crate) fn matching<'a>(points: &'a Points, filter: Option<&Filter>) -> Vec<&'a Point> {
     let payloads = points
         .values()
         .map(|point| (point, point.payload.to_value()));
-    let passes = |point: &Point, payload: &Value| {
-        let vectors: Vec<&str> = point
-            .vectors
-            .iter()
-            .map(|(name, _)| name.as_str())
-            .collect();
-        filter.is_none_or(|filter| {
-            let asked = Asked {
-                id: &point.id,
-                vectors: &vectors,
-                payload,
-            };
-            brute::passes(filter, asked)
-        })
-    };
-    let found = payloads.filter(|(point, payload)| passes(point, payload));
+    let found = payloads
+        .filter(|(point, payload)| filter.is_none_or(|filter| passes(filter, point, payload)));
     found.map(|(point, _)| point).collect()
 }
 
@@ -72,7 +77,7 @@ fn written(random: &mut Random, filter: &Filter) -> Result<Filter, String> {
     })
 }
 
-fn maybe(random: &mut Random) -> Option<Filter> {
+pub(crate) fn maybe(random: &mut Random) -> Option<Filter> {
     (random.below(3) > 0).then(|| filter(random, 1))
 }
 
@@ -123,7 +128,11 @@ fn scroll(docs: &Collection, points: &Points, random: &mut Random) -> Result<boo
 }
 
 /// Whether hits are the best by these scores, each with how far it may be off.
-fn are_best(hits: &[Hit], scores: &BTreeMap<&PointId, (f64, f64)>, limit: usize) -> bool {
+pub(crate) fn are_best(
+    hits: &[Hit],
+    scores: &BTreeMap<&PointId, (f64, f64)>,
+    limit: usize,
+) -> bool {
     let mut best: Vec<(f64, f64)> = scores.values().copied().collect();
     best.sort_by(|a, b| b.0.total_cmp(&a.0));
     best.truncate(limit);
@@ -176,12 +185,12 @@ fn ranked(
     Err(format!("{found:?}, asked {query:?}"))
 }
 
-fn values(point: &Point) -> &[f32] {
+pub(crate) fn values(point: &Point) -> &[f32] {
     let own = point.vectors.iter().find(|(name, _)| name == "v");
     own.map_or(&[], |(_, values)| values)
 }
 
-fn similar(docs: &Collection, a: &[f32], b: &[f32]) -> (f64, f64) {
+pub(crate) fn similar(docs: &Collection, a: &[f32], b: &[f32]) -> (f64, f64) {
     nearest::score(docs.schema().vectors["v"].metric, a, b)
 }
 
@@ -314,7 +323,7 @@ fn context(docs: &Collection, points: &Points, random: &mut Random) -> Result<bo
 }
 
 /// Booleans, then numbers, then strings.
-fn compare(a: &Value, b: &Value) -> Ordering {
+pub(crate) fn compare(a: &Value, b: &Value) -> Ordering {
     let kind = |value: &Value| (value.is_number(), value.is_string());
     let exact = |value: &Value| (value.as_i64(), value.as_f64());
     match (a, b) {
@@ -336,7 +345,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// The strings, numbers and booleans at a path.
-fn scalars(point: &Point, path: &str) -> Vec<Value> {
+pub(crate) fn scalars(point: &Point, path: &str) -> Vec<Value> {
     let payload = point.payload.to_value();
     let values = brute::values(&payload, path).into_iter();
     let values = values.filter(|value| !value.is_array() && !value.is_object());

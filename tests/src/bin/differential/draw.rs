@@ -1,6 +1,6 @@
 //! Points and filters that follow from a seed. Values come from few, so that conditions hold for some.
 
-use amphora::{Condition, Filter, GeoArea, GeoPoint, Point, PointId, Wording, field};
+use amphora::{Condition, Filter, GeoArea, GeoPoint, Point, PointId, SparseVector, Wording, field};
 use amphora_tests::random::Random;
 use serde_json::{Map, Value, json};
 use std::ops::Bound;
@@ -28,6 +28,10 @@ const WORDS: [&str; 6] = [
     "in winter",
     "lake",
     "pond pond",
+];
+/// Of titles; some begin as others do.
+const TITLE: [&str; 9] = [
+    "ant", "antler", "bee", "beetle", "cat", "dog", "doge", "eel", "fox",
 ];
 const PATHS: [&str; 12] = [
     "tag",
@@ -68,6 +72,23 @@ pub(crate) fn vector(random: &mut Random, len: usize) -> Vec<f32> {
         vector[0] = 1.0;
     }
     vector
+}
+
+pub(crate) fn word(random: &mut Random) -> &'static str {
+    pick(random, &TITLE)
+}
+
+/// Halves, whose products single precision holds.
+pub(crate) fn sparse(random: &mut Random) -> SparseVector {
+    let weights = (0..10).filter_map(|dimension| {
+        let weight = random.below(9) as f32 / 2.0 - 1.0;
+        (weight != 0.0 && random.below(3) == 0).then_some((dimension, weight))
+    });
+    let weights: Vec<(u32, f32)> = weights.collect();
+    match SparseVector::new(weights) {
+        Ok(vector) => vector,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn number(random: &mut Random) -> Value {
@@ -128,13 +149,20 @@ pub(crate) fn point(random: &mut Random) -> Point {
     let things =
         (0..random.below(4)).map(|_| json!({ "x": number(random), "kind": pick(random, &TAGS) }));
     map.insert("things".to_owned(), things.collect());
-    let point = Point::new(id(random))
+    if random.below(5) > 0 {
+        let title: Vec<&str> = (0..random.below(9)).map(|_| word(random)).collect();
+        map.insert("title".to_owned(), title.join(" ").into());
+    }
+    let mut point = Point::new(id(random))
         .vector("v", vector(random, 4))
         .payload(map);
-    match random.below(3) {
-        0 => point.vector("w", vector(random, 2)),
-        _ => point,
+    if random.below(3) == 0 {
+        point = point.vector("w", vector(random, 2));
     }
+    if random.below(3) > 0 {
+        point = point.sparse("s", sparse(random));
+    }
+    point
 }
 
 pub(crate) fn filter(random: &mut Random, depth: u64) -> Filter {
@@ -151,7 +179,7 @@ pub(crate) fn filter(random: &mut Random, depth: u64) -> Filter {
     }
     match random.below(20) {
         0 => Filter::Ids((0..random.below(30)).map(|_| id(random)).collect()),
-        1 => Filter::has_vector(pick(random, &["v", "w"])),
+        1 => Filter::has_vector(pick(random, &["v", "w", "s"])),
         2 => {
             let inner = field("x").at_least(number(random)) & field("kind").eq(pick(random, &TAGS));
             field("things").any(if random.below(3) == 0 { !inner } else { inner })

@@ -7,8 +7,11 @@
 
 mod ask;
 mod draw;
+mod mix;
 
-use amphora::{Database, Field, Metric, Point, PointId, Schema, Text, Vector, vfs::MemoryVfs};
+use amphora::{
+    Database, Field, Metric, Point, PointId, Schema, Sparse, Text, Vector, vfs::MemoryVfs,
+};
 use amphora_tests::{opening::Memory, random::Random, report::Figure, settings::Settings};
 use std::{
     collections::BTreeMap,
@@ -86,7 +89,9 @@ fn run(seed: u64, tally: &mut Tally) -> Result<(), String> {
     let db = amphora_tests::opening::open(MemoryVfs::new(), memory).map_err(failed)?;
     let vectors = Schema::new()
         .vector("v", Vector::new(4, METRICS[random.below(4) as usize]))
-        .vector("w", Vector::new(2, Metric::Dot));
+        .vector("w", Vector::new(2, Metric::Dot))
+        .sparse("s", Sparse::new())
+        .text("title", Text::plain());
     let fields = FIELDS.into_iter();
     let declared = fields.fold(vectors.clone(), |it, (name, field)| it.field(name, field));
     let declared = declared.text("body", Text::plain());

@@ -1,11 +1,14 @@
-//! Scoring every point by examples, which no index could find the best of.
+//! Scoring by examples, which no index is ordered by.
 //!
-//! It asks its [`Cancel`] at least every few thousand comparisons.
+//! Where there are indexes, what is nearest to some of the examples is scored first: how near the last of these is
+//! bounds what any other point scores. Where that does not tell, every point is scored. It asks its [`Cancel`] at least
+//! every few thousand comparisons.
 
 use super::{
-    Conditions,
+    Conditions, Effort,
     best::Best,
     found::{Found, Within},
+    nearest::{Nearest, nearest},
 };
 use crate::{
     cancel::Cancel,
@@ -13,7 +16,7 @@ use crate::{
     postings::Collector,
     schema::Metric,
     vector::{Values, scale, score},
-    view::View,
+    view::{Part, View},
 };
 
 /// A question by examples, checked against a schema.
@@ -25,6 +28,7 @@ pub(super) struct Judged {
     pub(super) rule: Rule,
     pub(super) filter: Option<Conditions>,
     pub(super) limit: usize,
+    pub(super) effort: Effort,
 }
 
 /// How similarities make a score: see [`RecommendStrategy`](super::RecommendStrategy),
@@ -46,6 +50,10 @@ pub(super) struct Sample {
 
 /// So many vectors are compared between two looks.
 const COMPARED: usize = 2_048;
+/// What is nearest to examples is looked for where it is at most one in so many points.
+const LED: u64 = 16;
+/// Sums of which no number is larger are of examples that cancel each other.
+const CANCELLED: f32 = 1e-6;
 
 impl Sample {
     pub(super) fn new(values: Vec<f32>, metric: Metric) -> Self {
@@ -114,6 +122,65 @@ impl Rule {
     }
 }
 
+/// What the best are looked for among: the nearest to each of some vectors.
+struct Leads {
+    vectors: Vec<Vec<f32>>,
+    /// So many times as many as are wanted, one after the other until that is enough.
+    times: Vec<usize>,
+}
+
+impl Rule {
+    /// Nothing if the best may be far from all that is known.
+    fn leads(&self, metric: Metric) -> Option<Leads> {
+        let of = |sample: &Sample| sample.values.clone();
+        match self {
+            Self::Best(positive, _) if !positive.is_empty() => Some(Leads {
+                vectors: positive.iter().map(of).collect(),
+                times: vec![4, 32],
+            }),
+            // A sum of products is a product with the sum.
+            Self::Sum(positive, negative) if matches!(metric, Metric::Cosine | Metric::Dot) => {
+                let sum = sum(positive, negative);
+                let size = sum.iter().map(|value| value.abs()).fold(0.0, f32::max);
+                let leads = Leads {
+                    vectors: vec![sum],
+                    // It may lie far from all points, where walks miss more of the nearest.
+                    times: vec![16],
+                };
+                (size > CANCELLED).then_some(leads)
+            }
+            // Each pair leaves half of the points, as a rule.
+            Self::Discover(target, pairs) if pairs.len() <= 4 => Some(Leads {
+                vectors: vec![of(target)],
+                times: vec![4 << pairs.len(), 32 << pairs.len()],
+            }),
+            _ => None,
+        }
+    }
+
+    /// The most that a point scores which is this similar to each of the leads at most.
+    fn most(&self, similarity: f32) -> f32 {
+        match self {
+            Self::Best(..) => scaled(similarity),
+            Self::Discover(_, pairs) => pairs.len() as f32 + scaled(similarity),
+            Self::Sum(..) | Self::Context(_) => f32::NEG_INFINITY,
+        }
+    }
+}
+
+/// What has a product with any vector that is the sum of those with the positive ones less that of those with
+/// the negative ones.
+fn sum(positive: &[Sample], negative: &[Sample]) -> Vec<f32> {
+    let all = positive.iter().chain(negative);
+    let dimensions = all.map(|sample| sample.values.len()).max().unwrap_or(0);
+    let total = |samples: &[Sample], at: usize| {
+        let value = |sample: &Sample| f64::from(sample.values[at]) * f64::from(sample.scale);
+        samples.iter().map(value).sum::<f64>()
+    };
+    let value = |at| (total(positive, at) - total(negative, at)) as f32;
+    (0..dimensions).map(value).collect()
+}
+
 /// From -1 to 1.
 fn sigmoid(x: f32) -> f32 {
     x / (1.0 + x.abs())
@@ -131,9 +198,81 @@ pub(super) fn best(
     within: Option<&Within>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
+    if within.is_none()
+        && judged.effort != Effort::Exact
+        && let Some(leads) = judged.rule.leads(judged.metric)
+        && let Some(found) = led(view, judged, &leads, cancel)?
+    {
+        return Ok(found);
+    }
+    scored(view, judged, within, cancel)
+}
+
+/// The best of those that are nearest to the leads, if no other point scores more. Of the nearest as many are
+/// found as the effort says.
+fn led(view: &View, judged: &Judged, leads: &Leads, cancel: &Cancel) -> Result<Option<Vec<Found>>> {
+    let parts = view.parts()?;
+    let (mut all, mut indexed) = (0, 0);
+    for part in parts {
+        let rows = u64::from(part.rows());
+        all += rows;
+        if let Part::Stored(stored) = part
+            && stored.segment.indexes.get(judged.vector).is_some()
+        {
+            indexed += rows;
+        }
+    }
+    for times in &leads.times {
+        let limit = judged.limit.saturating_mul(*times);
+        let looked_at = (limit as u64).saturating_mul(leads.vectors.len() as u64);
+        if indexed * 2 < all || looked_at.saturating_mul(LED) > all {
+            return Ok(None);
+        }
+        let mut farthest: Option<f32> = None;
+        let mut lists = Vec::with_capacity(leads.vectors.len());
+        for values in &leads.vectors {
+            let query = Nearest {
+                vector: judged.vector,
+                metric: judged.metric,
+                values: values.clone(),
+                list_of: None,
+                filter: judged.filter.clone(),
+                limit,
+                oversampled: None,
+                effort: judged.effort,
+            };
+            let list = nearest(view, &query, None, None, cancel)?;
+            if let Some(last) = list.last().filter(|_| list.len() == limit) {
+                farthest = Some(farthest.map_or(last.score, |it| it.max(last.score)));
+            }
+            lists.push(list);
+        }
+        let within = Within::of(&lists, parts.len());
+        let found = scored(view, judged, Some(&within), cancel)?;
+        // Without a farthest one all that match were found.
+        let is_certain = farthest.is_none_or(|farthest| {
+            let last = found.last().filter(|_| found.len() == judged.limit);
+            last.is_some_and(|last| last.score > judged.rule.most(farthest))
+        });
+        if is_certain {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// The best of all, or of those that prefetches have found.
+fn scored(
+    view: &View,
+    judged: &Judged,
+    within: Option<&Within>,
+    cancel: &Cancel,
+) -> Result<Vec<Found>> {
     let parts = view.parts()?;
     let (number, samples) = (judged.vector, judged.rule.samples());
-    let mut best = Best::new(parts, judged.filter.as_ref(), within, judged.limit);
+    // Where columns say which rows match, that costs less than to score them.
+    let best = Best::new(parts, judged.filter.as_ref(), within, judged.limit);
+    let mut best = best.together();
     let mut compared = 0;
     for (place, part) in parts.iter().enumerate() {
         let (mut collector, listed) = best.part(place, cancel)?;

@@ -201,7 +201,8 @@ impl Query {
     /// The points nearest to `target` among those that are nearer to the first than to the second of most
     /// pairs. The score adds 1 for each pair of which the first is nearer, takes 1 for each of which the
     /// second is, and adds `(s / (1 + |s|) + 1) / 2` for the score `s` with the target, which is
-    /// between 0 and 1. Every point is compared; examples that are points of the collection are left out of the hits.
+    /// between 0 and 1. With up to four pairs indexes are asked for what is nearest to the target; where others may
+    /// score more, every point is compared. Examples that are points of the collection are left out of the hits.
     ///
     /// ```
     /// # use amphora::{Database, Metric, Point, Query, Schema, Vector, vfs::MemoryVfs};

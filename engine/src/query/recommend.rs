@@ -43,11 +43,11 @@ pub enum RecommendStrategy {
     #[default]
     Average,
     /// With the most similar of the positive examples and the most similar of the negative ones:
-    /// `scaled(positive)` if that is the more similar, and `-scaled(negative)` if not. Every point
-    /// is compared.
+    /// `scaled(positive)` if that is the more similar, and `-scaled(negative)` if not. Indexes are asked for what is
+    /// nearest to each positive example; where others may score more, every point is compared.
     BestScore,
-    /// The sum of the similarities to the positive examples less that to the negative ones. Every
-    /// point is compared.
+    /// The sum of the similarities to the positive examples less that to the negative ones. Under cosine and dot
+    /// product an index is asked for what is nearest to the sum; otherwise every point is compared.
     SumScores,
 }
 

@@ -4,6 +4,7 @@
 mod examples;
 mod formula;
 mod grouping;
+mod led;
 mod order;
 mod rescoring;
 

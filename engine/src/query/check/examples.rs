@@ -101,5 +101,6 @@ pub(super) fn judged(
         rule,
         filter: within.filter,
         limit: wanted + left_out.len(),
+        effort: within.effort.unwrap_or_default(),
     })
 }

@@ -511,6 +511,11 @@ impl Stored {
         }
     }
 
+    /// Its rows that have ended, without those that expired since.
+    pub(crate) fn rows_ended(&self) -> impl Iterator<Item = u32> {
+        self.segment.deletes.iter_ended_at(self.seq)
+    }
+
     /// Its rows without those that have ended; some may have expired.
     pub(crate) fn rows_left(&self) -> impl Iterator<Item = u32> {
         self.segment.deletes.iter_live_at(self.seq)

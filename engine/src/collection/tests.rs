@@ -18,7 +18,7 @@ use crate::{
     shape::Shape,
     texts::Analyzers,
     vfs::MemoryVfs,
-    view::{Part, Stored},
+    view::{Part, Stored, View},
 };
 use proptest::{prelude::*, sample::select};
 use serde_json::{Map, Value, json};
@@ -264,6 +264,12 @@ fn check(part: &Part, filter: &Filter, conditions: &Conditions) {
     let mut rows = bound.rows().unwrap();
     rows.sort_unstable();
     assert_eq!(rows, expected, "{filter:?}");
+    let view = View {
+        parts: vec![part.clone()],
+        ..View::empty(Arc::new(Shape::new(Schema::new())))
+    };
+    let counted = query::count(&view, Some(conditions), &cancel).unwrap();
+    assert_eq!(counted, expected.len() as u64, "{filter:?}");
     let Some(estimate) = bound.estimate() else {
         return;
     };

@@ -413,7 +413,7 @@ impl<'a> Column<'a> {
 impl Selection<'_> {
     /// How many rows there are at most: each row as often as it has such values.
     pub(crate) fn count(&self) -> u32 {
-        self.column.postings_of(self.low..self.high).len() as u32
+        self.postings().len() as u32
     }
 
     /// Whether there are exactly so many.
@@ -428,9 +428,14 @@ impl Selection<'_> {
         self.column.of_row(row).iter().any(is_in)
     }
 
+    /// All of them, in no order, each as often as it has such values.
+    pub(crate) fn postings(&self) -> &[u32] {
+        self.column.postings_of(self.low..self.high)
+    }
+
     /// All of them, each once, in no order.
     pub(crate) fn rows(&self) -> Vec<u32> {
-        let mut rows = self.column.postings_of(self.low..self.high).to_vec();
+        let mut rows = self.postings().to_vec();
         if !self.is_exact() {
             rows.sort_unstable();
             rows.dedup();

@@ -6,7 +6,10 @@
 //! of [`Conditions::hold_for`] the point, whatever they come from. Rows count whether or not they
 //! are live, but for those in memory: there the ones that are not may be left out.
 
-use super::filter::{Conditions, Subject, Test, rows_with};
+use super::{
+    filter::{Conditions, Subject, Test, rows_with},
+    rows::RowSet,
+};
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
@@ -82,6 +85,14 @@ impl<'a> Bound<'a> {
     /// Whether payloads may have to be read.
     pub(crate) fn reads_payloads(&self) -> bool {
         self.root.asks()
+    }
+
+    /// The rows that match, if that is known without payloads. Takes as long as listing what each condition holds for.
+    pub(super) fn known(&self) -> Result<Option<RowSet>> {
+        if self.reads_payloads() {
+            return Ok(None);
+        }
+        self.root.known(self.part.rows(), self.cancel)
     }
 
     /// Whether a row matches.
@@ -180,6 +191,56 @@ impl<'a> Node<'a> {
             Self::Not(node) => Ok(!node.matches(row)?),
             Self::Asked(conditions) => conditions.hold_for(row),
         }
+    }
+
+    /// Of so many rows those that match, unless points are asked.
+    fn known(&self, rows: u32, cancel: &Cancel) -> Result<Option<RowSet>> {
+        let listed = |listed: &mut dyn Iterator<Item = u32>| {
+            let mut found = RowSet::none(rows);
+            for (count, row) in (0..).zip(listed) {
+                cancel.check_at(count)?;
+                found.insert(row);
+            }
+            Ok(Some(found))
+        };
+        let mut found = match self {
+            Self::Column(selection) => return listed(&mut selection.postings().iter().copied()),
+            Self::Rows(rows) => return listed(&mut rows.iter()),
+            Self::Asked(_) => return Ok(None),
+            Self::All(_) | Self::Not(_) | Self::AtLeast(0, _) => RowSet::all(rows),
+            Self::Any(_) | Self::AtLeast(..) => RowSet::none(rows),
+        };
+        let (nodes, needed) = match self {
+            Self::All(nodes) | Self::Any(nodes) => (&nodes[..], 1),
+            Self::AtLeast(count, nodes) => (&nodes[..], *count),
+            Self::Not(node) => (std::slice::from_ref(&**node), 1),
+            Self::Column(_) | Self::Rows(_) | Self::Asked(_) => (&[][..], 0),
+        };
+        // By row how many of some hold for it, where that counts.
+        let mut counts = vec![0u32; if needed > 1 { rows as usize } else { 0 }];
+        for node in nodes {
+            let Some(mut other) = node.known(rows, cancel)? else {
+                return Ok(None);
+            };
+            match self {
+                Self::All(_) => found.keep(&other),
+                Self::Not(_) => {
+                    other.invert();
+                    found = other;
+                }
+                _ if needed <= 1 => found.join(&other),
+                _ => {
+                    for (at, row) in (0..).zip(other.iter()) {
+                        cancel.check_at(at)?;
+                        counts[row as usize] += 1;
+                        if counts[row as usize] as usize == needed {
+                            found.insert(row);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Some(found))
     }
 
     /// How many of so many rows match, as far as columns tell.

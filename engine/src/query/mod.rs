@@ -7,6 +7,7 @@ mod parse_error;
 mod filter;
 mod projection;
 mod get;
+mod rows;
 mod bound;
 mod plan;
 mod explained;

@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     id::PointId,
     point::Point,
-    view::{Part, Payloads, View},
+    view::{Part, Payloads, Stored, View},
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -22,11 +22,57 @@ pub(crate) fn count(view: &View, filter: Option<&Conditions>, cancel: &Cancel) -
         return Ok(live);
     }
     let mut count = 0;
-    each_match(view, filter, 0, cancel, |_, _| {
-        count += 1;
-        Ok(ControlFlow::Continue(()))
-    })?;
+    for part in view.parts()? {
+        let mut filter = bound(filter, part, cancel)?;
+        if let (Part::Stored(stored), Some(filter)) = (part, &filter)
+            && let Some(found) = count_known(stored, filter, cancel)?
+        {
+            count += found;
+            continue;
+        }
+        let counted = each_row(part, filter.as_mut(), 0, cancel, |_| {
+            count += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        debug_assert!(counted.is_continue(), "all rows are counted");
+    }
     Ok(count)
+}
+
+/// How many live rows of a segment match, if that is known without payloads.
+fn count_known(stored: &Stored, filter: &Bound<'_>, cancel: &Cancel) -> Result<Option<u64>> {
+    let rows = u64::from(stored.segment.segment.rows());
+    let ((least, most), live) = (filter.bounds(), stored.live());
+    if least == most && live == (rows, rows) {
+        return Ok(Some(most));
+    }
+    let Some(found) = filter.known()? else {
+        return Ok(None);
+    };
+    if live.0 < live.1 {
+        // Some may have expired.
+        let mut count = 0;
+        for (at, row) in (0..).zip(found.iter()) {
+            cancel.check_at(at)?;
+            count += u64::from(stored.is_live(row)?);
+        }
+        return Ok(Some(count));
+    }
+    let mut count = found.len();
+    for (at, row) in (0..).zip(stored.rows_ended()) {
+        cancel.check_at(at)?;
+        count -= u64::from(found.has(row));
+    }
+    Ok(Some(count))
+}
+
+fn bound<'a>(
+    filter: Option<&'a Conditions>,
+    part: &'a Part,
+    cancel: &'a Cancel,
+) -> Result<Option<Bound<'a>>> {
+    let filter = filter.map(|filter| Bound::new(filter, part, cancel));
+    filter.transpose()
 }
 
 /// Between what bounds a count is: see [`Collection::estimate_count`](crate::Collection::estimate_count).
@@ -117,25 +163,39 @@ fn each_match(
 ) -> Result<()> {
     let (first_part, mut first_row) = ((first >> 32) as usize, first as u32);
     for (number, part) in view.parts()?.iter().enumerate().skip(first_part) {
-        let filter = filter.map(|filter| Bound::new(filter, part, cancel));
-        let mut filter = filter.transpose()?;
-        for row in first_row..part.rows() {
-            cancel.check_at(row)?;
-            if !part.is_live(row)? {
-                continue;
-            }
-            if let Some(filter) = &mut filter
-                && !filter.matches(row)?
-            {
-                continue;
-            }
-            if visit(number, row)?.is_break() {
-                return Ok(());
-            }
+        let mut filter = bound(filter, part, cancel)?;
+        let visit = |row| visit(number, row);
+        if each_row(part, filter.as_mut(), first_row, cancel, visit)?.is_break() {
+            break;
         }
         first_row = 0;
     }
     Ok(())
+}
+
+/// Visits the live rows of a part that match, from row `first` on.
+fn each_row(
+    part: &Part,
+    mut filter: Option<&mut Bound<'_>>,
+    first: u32,
+    cancel: &Cancel,
+    mut visit: impl FnMut(u32) -> Result<ControlFlow<()>>,
+) -> Result<ControlFlow<()>> {
+    for row in first..part.rows() {
+        cancel.check_at(row)?;
+        if !part.is_live(row)? {
+            continue;
+        }
+        if let Some(filter) = &mut filter
+            && !filter.matches(row)?
+        {
+            continue;
+        }
+        if visit(row)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// The points with these ids, in their order, as far as they are shown; `None` for each that is not there.

@@ -203,44 +203,41 @@ impl<'a> Node<'a> {
             }
             Ok(Some(found))
         };
-        let mut found = match self {
-            Self::Column(selection) => return listed(&mut selection.postings().iter().copied()),
-            Self::Rows(rows) => return listed(&mut rows.iter()),
-            Self::Asked(_) => return Ok(None),
-            Self::All(_) | Self::Not(_) | Self::AtLeast(0, _) => RowSet::all(rows),
-            Self::Any(_) | Self::AtLeast(..) => RowSet::none(rows),
+        let joined = |nodes: &[Self], mut found: RowSet, join: fn(&mut RowSet, &RowSet)| {
+            for node in nodes {
+                let Some(other) = node.known(rows, cancel)? else {
+                    return Ok(None);
+                };
+                join(&mut found, &other);
+            }
+            Ok(Some(found))
         };
-        let (nodes, needed) = match self {
-            Self::All(nodes) | Self::Any(nodes) => (&nodes[..], 1),
-            Self::AtLeast(count, nodes) => (&nodes[..], *count),
-            Self::Not(node) => (std::slice::from_ref(&**node), 1),
-            Self::Column(_) | Self::Rows(_) | Self::Asked(_) => (&[][..], 0),
-        };
-        // By row how many of some hold for it, where that counts.
-        let mut counts = vec![0u32; if needed > 1 { rows as usize } else { 0 }];
-        for node in nodes {
-            let Some(mut other) = node.known(rows, cancel)? else {
-                return Ok(None);
-            };
-            match self {
-                Self::All(_) => found.keep(&other),
-                Self::Not(_) => {
-                    other.invert();
-                    found = other;
-                }
-                _ if needed <= 1 => found.join(&other),
-                _ => {
-                    for (at, row) in (0..).zip(other.iter()) {
-                        cancel.check_at(at)?;
-                        counts[row as usize] += 1;
-                        if counts[row as usize] as usize == needed {
-                            found.insert(row);
-                        }
+        match self {
+            Self::Column(selection) => listed(&mut selection.postings().iter().copied()),
+            Self::Rows(rows) => listed(&mut rows.iter()),
+            Self::All(nodes) => joined(nodes, RowSet::all(rows), RowSet::keep),
+            Self::Any(nodes) => joined(nodes, RowSet::none(rows), RowSet::join),
+            Self::AtLeast(least, nodes) => {
+                let mut counts = vec![0; rows as usize];
+                for node in nodes {
+                    let Some(found) = node.known(rows, cancel)? else {
+                        return Ok(None);
+                    };
+                    for (count, row) in (0..).zip(found.iter()) {
+                        cancel.check_at(count)?;
+                        counts[row as usize] += 1usize;
                     }
                 }
+                let mut enough = (0..rows).filter(|row| counts[*row as usize] >= *least);
+                listed(&mut enough)
             }
+            Self::Not(node) => {
+                let mut found = node.known(rows, cancel)?;
+                found.iter_mut().for_each(RowSet::invert);
+                Ok(found)
+            }
+            Self::Asked(_) => Ok(None),
         }
-        Ok(Some(found))
     }
 
     /// How many of so many rows match, as far as columns tell.

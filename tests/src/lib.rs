@@ -6,6 +6,7 @@ pub mod clustered;
 pub mod count;
 pub mod data;
 pub mod failing;
+pub mod failing_files;
 pub mod faults;
 pub mod gate;
 pub mod indexes;

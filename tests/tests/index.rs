@@ -3,12 +3,12 @@
 
 use amphora::{
     Collection, Database, ErrorKind, Field, Hit, Metric, OptimizeProgress, Options, Point,
-    Quantization, Query, Schema, Vector, field,
-    vfs::{MemoryVfs, Vfs},
+    Quantization, Query, Schema, Vector, field, vfs::Vfs,
 };
 use amphora_tests::{
+    failing_files::FailingFiles,
     faults::{EIO, ENOSPC},
-    layer::{Kind, Layer, Layered, LayeredFile},
+    layer::Kind,
     nearest::METRICS,
     opening::open_indexing,
     random::Random,
@@ -16,7 +16,7 @@ use amphora_tests::{
 use serde_json::json;
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -361,59 +361,13 @@ fn merges_and_snapshots_keep_indexes() {
     db.close().wait().expect("closed");
 }
 
-/// A directory in which calls of one kind fail with this error, of index files alone.
-type IndexFaults = Layered<Failing>;
-
-#[derive(Debug)]
-struct Failing(Mutex<Option<(Kind, i32)>>);
-
-impl Failing {
-    fn set(&self, fault: Option<(Kind, i32)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-
-    fn answer(&self, kind: Kind, file: &LayeredFile<Self>) -> io::Result<()> {
-        let fault = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match fault {
-            Some((failing, code)) if failing == kind && file.own => {
-                Err(io::Error::from_raw_os_error(code))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Layer for Failing {
-    /// Whether it is an index.
-    type File = bool;
-
-    fn opened(&self, name: &str, _: bool) -> bool {
-        name.starts_with("index-")
-    }
-
-    fn map(&self, file: &LayeredFile<Self>) -> io::Result<amphora::vfs::Map> {
-        self.answer(Kind::Map, file)?;
-        file.below.map()
-    }
-
-    fn write(&self, file: &LayeredFile<Self>, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.answer(Kind::Write, file)?;
-        file.below.write_all_at(bytes, offset)
-    }
-
-    fn sync(&self, file: &LayeredFile<Self>) -> io::Result<()> {
-        self.answer(Kind::Sync, file)?;
-        file.below.sync()
-    }
-}
-
 #[test]
 fn an_index_that_cannot_be_built_holds_up_nothing() {
     let faults = [Kind::Write, Kind::Sync, Kind::Map]
         .into_iter()
         .flat_map(|kind| [EIO, ENOSPC].map(|code| (kind, code)));
     for fault in faults {
-        let disk = IndexFaults::on(MemoryVfs::new(), Failing(Mutex::new(Some(fault))));
+        let disk = FailingFiles::of("index-", Some(fault));
         let indexes = || {
             let names = disk.list().expect("a directory").into_iter();
             names.filter(|name| name.starts_with("index-")).count()

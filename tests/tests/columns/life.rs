@@ -1,20 +1,14 @@
 //! Columns are made beside writes, searches, merges and faults.
 
 use super::{FIELDS, declare, fill, new, point, settle};
-use amphora::{
-    Database, ErrorKind, Field, Metric, Schema, Vector, field,
-    vfs::{MemoryVfs, Vfs},
-};
+use amphora::{Database, ErrorKind, Field, Metric, Schema, Vector, field, vfs::Vfs};
 use amphora_tests::{
+    failing_files::FailingFiles,
     faults::{EIO, ENOSPC},
-    layer::{Kind, Layer, Layered, LayeredFile},
+    layer::Kind,
     random::Random,
 };
-use std::{
-    io,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 /// Fields come and go while points are written: counts are those of the points.
 #[test]
@@ -67,59 +61,13 @@ fn fields_come_and_go_beside_writes() {
     assert!(super::files(&vfs).len() <= 1);
 }
 
-/// A directory in which calls of one kind fail with this error, of columns alone.
-type ColumnFaults = Layered<Failing>;
-
-#[derive(Debug)]
-struct Failing(Mutex<Option<(Kind, i32)>>);
-
-impl Failing {
-    fn set(&self, fault: Option<(Kind, i32)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
-
-    fn answer(&self, kind: Kind, file: &LayeredFile<Self>) -> io::Result<()> {
-        let fault = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match fault {
-            Some((failing, code)) if failing == kind && file.own => {
-                Err(io::Error::from_raw_os_error(code))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Layer for Failing {
-    /// Whether it has columns.
-    type File = bool;
-
-    fn opened(&self, name: &str, _: bool) -> bool {
-        name.starts_with("columns-")
-    }
-
-    fn map(&self, file: &LayeredFile<Self>) -> io::Result<amphora::vfs::Map> {
-        self.answer(Kind::Map, file)?;
-        file.below.map()
-    }
-
-    fn write(&self, file: &LayeredFile<Self>, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.answer(Kind::Write, file)?;
-        file.below.write_all_at(bytes, offset)
-    }
-
-    fn sync(&self, file: &LayeredFile<Self>) -> io::Result<()> {
-        self.answer(Kind::Sync, file)?;
-        file.below.sync()
-    }
-}
-
 #[test]
 fn columns_that_cannot_be_made_hold_up_nothing() {
     let faults = [Kind::Write, Kind::Sync, Kind::Map]
         .into_iter()
         .flat_map(|kind| [EIO, ENOSPC].map(|code| (kind, code)));
     for fault in faults {
-        let disk = ColumnFaults::on(MemoryVfs::new(), Failing(Mutex::new(None)));
+        let disk = FailingFiles::of("columns-", None);
         let columns = || {
             let names = disk.list().expect("a directory").into_iter();
             names.filter(|name| name.starts_with("columns-")).count()

@@ -26,6 +26,12 @@ pub(crate) fn written(time: SystemTime) -> Option<String> {
     instant(&text).is_some().then_some(text)
 }
 
+/// What [`micros`] reads as this, in UTC.
+pub(crate) fn text_of(micros: i64) -> String {
+    // Only what was no date-time lies beyond those that can be written.
+    Timestamp::from_microsecond(micros).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
 fn instant(text: &str) -> Option<Timestamp> {
     // As jiff takes other forms, too, that other strings may happen to have.
     let is_date = text.len() >= 10 && text.as_bytes()[4] == b'-' && text.as_bytes()[7] == b'-';

@@ -218,6 +218,14 @@ impl Part {
         }
     }
 
+    /// The number of the segment's file; none of a memtable.
+    pub(crate) fn file(&self) -> Option<u64> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Stored(stored) => Some(stored.segment.file),
+        }
+    }
+
     pub(crate) fn is_live(&self, row: u32) -> Result<bool> {
         match self {
             Self::Memory(rows) => Ok(rows.row(row).is_some()),

@@ -128,7 +128,7 @@ enum Worth {
 
 fn worth_of(value: &Value) -> Option<Worth> {
     match value {
-        Value::String(text) => time(text).map(Worth::Time),
+        Value::String(text) => instant(text).map(Worth::Time),
         value => worth(value).map(Worth::Number),
     }
 }
@@ -171,21 +171,26 @@ fn is_below(value: &Value, high: &Bound<Worth>) -> bool {
     }
 }
 
-/// Microseconds since 1970 of `2024-05-01` and `2024-05-01T12:30:00Z`, which are all that the tests write.
-fn time(text: &str) -> Option<i64> {
+/// Microseconds since 1970 of `2024-05-01`, `2024-05-01T12:30:00Z` and `2024-05-01T14:30:00+02:00`, which are
+/// all that the tests write.
+pub fn instant(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let mut parts = date.split('-').map(|part| part.parse::<i64>().ok());
     let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
     let clock = match rest {
         "" => 0,
         rest => {
-            let clock = rest.strip_prefix('T')?.strip_suffix('Z')?;
+            let (clock, ahead) = rest.strip_prefix('T')?.split_at_checked(8)?;
+            let ahead: i64 = match ahead {
+                "Z" => 0,
+                ahead => ahead.strip_suffix(":00")?.parse().ok()?,
+            };
             let parts = clock.split(':').map(|part| part.parse::<i64>().ok());
             let parts: Vec<i64> = parts.collect::<Option<_>>()?;
             let [hour, minute, second] = parts[..] else {
                 return None;
             };
-            (hour * 60 + minute) * 60 + second
+            ((hour - ahead) * 60 + minute) * 60 + second
         }
     };
     // Days by going through years and months.

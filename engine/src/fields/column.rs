@@ -7,7 +7,7 @@
 use super::{
     format::{Class, HEADER, Header, KNOWN, MANY, NONE, NULLS, OTHERS, REPEATED, RESTS, take},
     number::Key,
-    order::SortKey,
+    order::{SortKey, Strings},
     place::{self, cells},
 };
 use crate::{
@@ -304,6 +304,15 @@ impl<'a> Column<'a> {
         SCALARS.contains(&self.class) && !self.has_strays()
     }
 
+    /// Whether it has every string, number and boolean of the field in their order.
+    pub(crate) fn is_order(&self, strings: Strings) -> bool {
+        match (strings, self.class) {
+            (Strings::Times, Class::Time) => !self.has_strays(),
+            (Strings::Times, Class::Text) => false,
+            _ => self.has_all(),
+        }
+    }
+
     /// Whether the field has a string, number or boolean that is not here.
     fn has_strays(&self) -> bool {
         SCALARS.iter().any(|class| self.header.has(class.stray()))
@@ -318,7 +327,8 @@ impl<'a> Column<'a> {
     pub(crate) fn sort_key(&self, value: u32) -> SortKey<'a> {
         match self.class {
             Class::Text => SortKey::Text(self.text(value).into()),
-            Class::Number | Class::Time | Class::Place => SortKey::Number(self.key(value)),
+            Class::Number | Class::Place => SortKey::Number(self.key(value)),
+            Class::Time => SortKey::Time(self.key(value).micros()),
             Class::Bool => SortKey::Bool(self.key(value) > Key::from(false)),
         }
     }

@@ -17,5 +17,5 @@ mod column;
 pub(crate) use build::Builder;
 pub(crate) use column::{Column, Found, Selection};
 pub(crate) use number::Key;
-pub(crate) use order::{SortKey, extreme};
+pub(crate) use order::{SortKey, Strings, extreme};
 pub(crate) use path::{each_value, some_value};

@@ -45,6 +45,13 @@ impl Key {
     }
 }
 
+impl Key {
+    /// The microseconds that it was made from.
+    pub(super) fn micros(self) -> i64 {
+        (self.float ^ SIGN) as i64
+    }
+}
+
 /// A time in microseconds.
 impl From<i64> for Key {
     fn from(micros: i64) -> Self {

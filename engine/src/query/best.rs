@@ -3,11 +3,15 @@
 use super::{
     Conditions,
     bound::Bound,
+    explained::{ExplainedPart, Lap, Strategy, Trace},
     found::{Found, Within},
+    plan::share,
+    scan::count_in,
 };
 use crate::{
     cancel::Cancel, error::Result, id::PointId, postings::Collector, top_k::TopK, view::Part,
 };
+use std::time::Duration;
 
 /// Where a filter lets so small a share of the rows pass, these are listed and scored.
 const LISTED: u64 = 64;
@@ -24,6 +28,13 @@ pub(super) struct Best<'a, R = ()> {
     within: Option<&'a Within>,
     scores_together: bool,
     best: TopK<Kept<R>>,
+    /// How many rows of a part were good enough to be asked whether they match.
+    compared: u64,
+    /// What is noted of each part, if anybody wants to know.
+    trace: Option<&'a mut Trace>,
+    noting: Option<ExplainedPart>,
+    lap: Lap,
+    cancel: &'a Cancel,
 }
 
 /// The best so far, of which one part is being searched.
@@ -32,6 +43,7 @@ pub(super) struct OfPart<'a, 'b, R = ()> {
     number: usize,
     part: &'a Part,
     filter: Option<Bound<'a>>,
+    compared: &'b mut u64,
 }
 
 impl<'a, R: Ord> Best<'a, R> {
@@ -40,6 +52,7 @@ impl<'a, R: Ord> Best<'a, R> {
         filter: Option<&'a Conditions>,
         within: Option<&'a Within>,
         limit: usize,
+        cancel: &'a Cancel,
     ) -> Self {
         Self {
             parts,
@@ -47,7 +60,19 @@ impl<'a, R: Ord> Best<'a, R> {
             within,
             scores_together: false,
             best: TopK::new(limit),
+            compared: 0,
+            trace: None,
+            noting: None,
+            lap: Lap::begin(false),
+            cancel,
         }
+    }
+
+    /// Notes what is done in each part, but among what prefetches have found.
+    pub(super) fn traced(mut self, trace: Option<&'a mut Trace>) -> Self {
+        self.trace = trace.filter(|_| self.within.is_none());
+        self.lap = Lap::begin(self.trace.is_some());
+        self
     }
 
     /// For who scores listed rows together, which costs less than one after the other.
@@ -57,23 +82,27 @@ impl<'a, R: Ord> Best<'a, R> {
     }
 
     /// What takes the best rows of a part; and if these are few, the rows that may be hits, ascending,
-    /// which are all that need be scored.
+    /// which are all that need be scored. The part is searched in this way if not.
     pub(super) fn part<'b>(
         &'b mut self,
         number: usize,
-        cancel: &'a Cancel,
+        way: Strategy,
     ) -> Result<(OfPart<'a, 'b, R>, Option<Vec<u32>>)> {
+        self.end_part();
         let part = &self.parts[number];
         let filter = self.filter;
         let mut filter = filter
-            .map(|filter| Bound::new(filter, part, cancel))
+            .map(|filter| Bound::new(filter, part, self.cancel))
             .transpose()?;
         let listed = match &filter {
             Some(filter) if self.scores_together && !filter.reads_payloads() => LISTED_TOGETHER,
             _ => LISTED,
         };
-        let few = filter.as_ref().and_then(Bound::estimate);
-        let few = few.is_some_and(|few| few * listed < u64::from(part.rows()));
+        let estimated = match &filter {
+            Some(filter) => filter.estimate(),
+            None => Some(part.rows().into()),
+        };
+        let few = estimated.is_some_and(|few| few * listed < u64::from(part.rows()));
         let listed = filter.as_mut().filter(|_| few).map(Bound::rows);
         let mut listed = listed.transpose()?;
         if let Some(within) = self.within {
@@ -83,17 +112,66 @@ impl<'a, R: Ord> Best<'a, R> {
             // All of them match.
             filter = None;
         }
+        self.begin_part(part, if few { Strategy::Matches } else { way }, estimated)?;
         let collector = OfPart {
             best: &mut self.best,
             number,
             part,
             filter,
+            compared: &mut self.compared,
         };
         Ok((collector, listed))
     }
 
+    /// Notes what will be done in a part.
+    fn begin_part(&mut self, part: &Part, way: Strategy, estimated: Option<u64>) -> Result<()> {
+        let Some(trace) = &self.trace else {
+            return Ok(());
+        };
+        let share = share(estimated.map(|it| it as usize), part.rows() as usize);
+        let why = match way {
+            Strategy::Matches => "looking at those costs least",
+            Strategy::Lists => "those that may score enough are looked at",
+            Strategy::Values => "those with the first values are looked at",
+            _ => "all are looked at",
+        };
+        let planning = self.lap.end();
+        let matches = match trace.counts_matches {
+            true => Some(count_in(part, self.filter, self.cancel)?),
+            false => None,
+        };
+        self.noting = Some(ExplainedPart {
+            segment: part.file(),
+            rows: part.rows().into(),
+            strategy: way,
+            gave_up: false,
+            why: format!("{share}: {why}"),
+            estimated,
+            matches,
+            visited: 0,
+            glanced: 0,
+            compared: 0,
+            planning,
+            finding: Duration::ZERO,
+            comparing: Duration::ZERO,
+        });
+        self.compared = 0;
+        self.lap.end();
+        Ok(())
+    }
+
+    /// Notes what was done in the part before.
+    fn end_part(&mut self) {
+        if let Some((trace, mut part)) = self.trace.as_deref_mut().zip(self.noting.take()) {
+            part.compared = self.compared;
+            part.comparing = self.lap.end();
+            trace.parts.push(part);
+        }
+    }
+
     /// The best first.
-    pub(super) fn into_found(self) -> Vec<Found> {
+    pub(super) fn into_found(mut self) -> Vec<Found> {
+        self.end_part();
         let found = |(score, (_, id, part, row))| Found::from((score, (id, part, row)));
         self.best.into_sorted().map(found).collect()
     }
@@ -102,6 +180,7 @@ impl<'a, R: Ord> Best<'a, R> {
 impl<R: Ord> OfPart<'_, '_, R> {
     /// Whether a row is live and matches.
     pub(super) fn accepts(&mut self, row: u32) -> Result<bool> {
+        *self.compared += 1;
         if !self.part.is_live(row)? {
             return Ok(false);
         }

@@ -300,7 +300,7 @@ impl<'b> Terms<'_, 'b> {
                 }))
             }
             QueryKind::OrderBy(order) => {
-                let ordered = order.checked(within.filter, wanted)?;
+                let ordered = order.checked(&self.shape.schema, within.filter, wanted)?;
                 Ok(Ask::Ordered(ordered))
             }
             QueryKind::Random { seed } => Ok(Ask::Sample(sample::Sample {

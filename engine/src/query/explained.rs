@@ -37,9 +37,8 @@ pub struct ExplainedQuery {
     /// How long it took, with the queries below it.
     #[serde(with = "nanoseconds")]
     pub took: Duration,
-    /// What was done in each memtable and segment, the oldest first. Of a query for the nearest without prefetches alone:
-    /// one with prefetches compares what they found, and one for texts or a sparse vector goes through the lists of
-    /// its terms in every part.
+    /// What was done in each memtable and segment, the oldest first; once for each time that they were gone through, as
+    /// they are for the nearest of several examples. Nothing of a query with prefetches, which compares what they found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<ExplainedPart>,
     /// Its prefetches; those that do not count are left out.
@@ -47,7 +46,7 @@ pub struct ExplainedQuery {
     pub prefetches: Vec<ExplainedQuery>,
 }
 
-/// What a query for the nearest did in a memtable or segment.
+/// What a query did in a memtable or segment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExplainedPart {
@@ -73,7 +72,8 @@ pub struct ExplainedPart {
     pub visited: u64,
     /// Rows that were compared by codes or by bits.
     pub glanced: u64,
-    /// Rows that were compared by their vectors.
+    /// Rows that were compared by their vectors; of other queries than the nearest those that were good enough to be asked
+    /// whether they match.
     pub compared: u64,
     /// How long it took to bring the filter to the columns, and to choose.
     #[serde(with = "nanoseconds")]
@@ -81,20 +81,24 @@ pub struct ExplainedPart {
     /// How long it took to find the rows that are worth comparing.
     #[serde(with = "nanoseconds")]
     pub finding: Duration,
-    /// How long it took to compare them.
+    /// How long it took to compare them; of other queries than the nearest to find them, too.
     #[serde(with = "nanoseconds")]
     pub comparing: Duration,
 }
 
-/// How a part is searched for the nearest.
+/// How a part is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Strategy {
     /// Every row is compared, but for those that are seen to be too far at a glance.
     OneByOne,
-    /// The rows that match are listed, and the nearest of them compared.
+    /// The rows that match are listed, and compared; of many those that are nearest.
     Matches,
+    /// The lists of the query's terms or dimensions are gone through, past what cannot score enough.
+    Lists,
+    /// The values of a field are gone through in their order, up to the last that is wanted.
+    Values,
     /// The index is walked, past rows that do not match.
     Walk {
         /// How many rows were kept in view.
@@ -123,6 +127,8 @@ impl fmt::Display for Strategy {
         match self {
             Self::OneByOne => f.write_str("one by one"),
             Self::Matches => f.write_str("matches listed"),
+            Self::Lists => f.write_str("lists of terms gone through"),
+            Self::Values => f.write_str("values gone through in order"),
             Self::Walk { ef } => write!(f, "index walked, ef {ef}"),
             Self::WalkMatches { ef } => write!(f, "index walked from match to match, ef {ef}"),
         }

@@ -7,6 +7,7 @@
 use super::{
     Conditions, Effort,
     best::Best,
+    explained::{Strategy, Trace},
     found::{Found, Within},
     nearest::{Nearest, nearest},
 };
@@ -196,21 +197,28 @@ pub(super) fn best(
     view: &View,
     judged: &Judged,
     within: Option<&Within>,
+    mut trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     if within.is_none()
         && judged.effort != Effort::Exact
         && let Some(leads) = judged.rule.leads(judged.metric)
-        && let Some(found) = led(view, judged, &leads, cancel)?
+        && let Some(found) = led(view, judged, &leads, trace.as_deref_mut(), cancel)?
     {
         return Ok(found);
     }
-    scored(view, judged, within, cancel)
+    scored(view, judged, within, trace, cancel)
 }
 
 /// The best of those that are nearest to the leads, if no other point scores more. Of the nearest as many are
 /// found as the effort says.
-fn led(view: &View, judged: &Judged, leads: &Leads, cancel: &Cancel) -> Result<Option<Vec<Found>>> {
+fn led(
+    view: &View,
+    judged: &Judged,
+    leads: &Leads,
+    mut trace: Option<&mut Trace>,
+    cancel: &Cancel,
+) -> Result<Option<Vec<Found>>> {
     let parts = view.parts()?;
     let (mut all, mut indexed) = (0, 0);
     for part in parts {
@@ -241,14 +249,14 @@ fn led(view: &View, judged: &Judged, leads: &Leads, cancel: &Cancel) -> Result<O
                 oversampled: None,
                 effort: judged.effort,
             };
-            let list = nearest(view, &query, None, None, cancel)?;
+            let list = nearest(view, &query, None, trace.as_deref_mut(), cancel)?;
             if let Some(last) = list.last().filter(|_| list.len() == limit) {
                 farthest = Some(farthest.map_or(last.score, |it| it.max(last.score)));
             }
             lists.push(list);
         }
         let within = Within::of(&lists, parts.len());
-        let found = scored(view, judged, Some(&within), cancel)?;
+        let found = scored(view, judged, Some(&within), None, cancel)?;
         // Without a farthest one all that match were found.
         let is_certain = farthest.is_none_or(|farthest| {
             let last = found.last().filter(|_| found.len() == judged.limit);
@@ -266,16 +274,17 @@ fn scored(
     view: &View,
     judged: &Judged,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let parts = view.parts()?;
     let (number, samples) = (judged.vector, judged.rule.samples());
     // Where columns say which rows match, that costs less than to score them.
-    let best = Best::new(parts, judged.filter.as_ref(), within, judged.limit);
-    let mut best = best.together();
+    let best = Best::new(parts, judged.filter.as_ref(), within, judged.limit, cancel);
+    let mut best = best.together().traced(trace);
     let mut compared = 0;
     for (place, part) in parts.iter().enumerate() {
-        let (mut collector, listed) = best.part(place, cancel)?;
+        let (mut collector, listed) = best.part(place, Strategy::OneByOne)?;
         let mut look = |row: u32, values: Values<'_>, scale: f32| {
             compared += samples;
             if compared >= COMPARED {

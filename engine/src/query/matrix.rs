@@ -120,7 +120,7 @@ pub(crate) fn matrix(
         filter: filter.transpose()?,
         limit: matrix.sample,
     };
-    let mut found = sample::sample(view, &wanted, None, cancel)?;
+    let mut found = sample::sample(view, &wanted, None, None, cancel)?;
     // By their places, then, the smaller id is the smaller one.
     found.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let parts = view.parts()?;

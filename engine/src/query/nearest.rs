@@ -11,6 +11,7 @@ use super::{
     found::{Found, Within},
     lists::{self, nearest_lists},
     plan::{Facts, Plan, patience, plan, plan_lists, why},
+    scan::count_in,
 };
 use crate::{
     cancel::Cancel,
@@ -195,16 +196,13 @@ impl Search<'_> {
             return Ok(());
         };
         let matches = match counts_matches {
-            true => Some(self.matching(part)?),
+            true => Some(count_in(part, self.query.filter.as_ref(), self.cancel)?),
             false => None,
         };
         let (visited, glanced) = self.tally.take();
         let [planning, finding, comparing] = stages;
         let noted = ExplainedPart {
-            segment: match part {
-                Part::Memory(_) => None,
-                Part::Stored(stored) => Some(stored.segment.file),
-            },
+            segment: part.file(),
             rows: part.rows().into(),
             strategy: plan.into(),
             gave_up,
@@ -222,21 +220,6 @@ impl Search<'_> {
             trace.parts.push(noted);
         }
         Ok(())
-    }
-
-    /// How many live rows match.
-    fn matching(&self, part: &Part) -> Result<u64> {
-        let mut filter = self.bind(part)?;
-        let mut count = 0;
-        for row in 0..part.rows() {
-            self.cancel.check_at(row)?;
-            let matches = part.is_live(row)?
-                && filter
-                    .as_mut()
-                    .map_or(Ok(true), |filter| filter.matches(row))?;
-            count += u64::from(matches);
-        }
-        Ok(count)
     }
 
     fn plan(&self, facts: Facts) -> Plan {

@@ -7,16 +7,17 @@
 use super::{
     Conditions,
     best::{Best, OfPart},
+    explained::{Strategy, Trace},
     found::{Found, Within},
 };
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
-    fields::{Column, SortKey, extreme},
+    fields::{Column, SortKey, Strings, extreme},
     id::PointId,
     json,
     payload::{Payload, dismantle},
-    schema::check_name,
+    schema::{Schema, check_name},
     view::{Part, View},
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -26,8 +27,9 @@ use std::cmp::Ordering;
 /// The order of a field; asked for by [`Query::order_by`](super::Query::order_by).
 ///
 /// Booleans come first, false before true, then numbers by what they are worth, then strings by their
-/// bytes; descending the other way round. A list counts by its smallest value, descending by its
-/// largest. Points without a value are left out. Among equal values the smaller id comes first, either
+/// bytes; descending the other way round. Of a field that is declared as
+/// [`Field::DateTime`](crate::Field::DateTime) the strings that are date-times come by their instants, to
+/// the microsecond, before the others. A list counts by its smallest value, descending by its largest. Points without a value are left out. Among equal values the smaller id comes first, either
 /// way.
 ///
 /// ```
@@ -93,10 +95,16 @@ impl OrderBy {
     }
 
     /// The order from there on, if it may be asked for.
-    pub(super) fn checked(&self, filter: Option<Conditions>, limit: usize) -> Result<Ordered> {
+    pub(super) fn checked(
+        &self,
+        schema: &Schema,
+        filter: Option<Conditions>,
+        limit: usize,
+    ) -> Result<Ordered> {
         check_name("field", &self.field)?;
+        let strings = Strings::of(schema.fields.get(&self.field).copied());
         let from = self.start_from.as_ref().map(|value| {
-            let key = SortKey::of(value).map(SortKey::into_owned);
+            let key = strings.key(value).map(SortKey::into_owned);
             key.ok_or_else(|| {
                 Error::invalid(format!(
                     "the order of field {:?} starts from what is no value; expected a boolean, a finite number or a string",
@@ -106,6 +114,7 @@ impl OrderBy {
         });
         Ok(Ordered {
             field: self.field.clone(),
+            strings,
             descending: self.descending,
             from: from.transpose()?,
             after: None,
@@ -136,6 +145,7 @@ impl Drop for OrderBy {
 #[derive(Clone, Debug)]
 pub(crate) struct Ordered {
     pub(crate) field: String,
+    pub(crate) strings: Strings,
     pub(crate) descending: bool,
     /// What the first point has, or what comes next.
     pub(crate) from: Option<SortKey<'static>>,
@@ -155,8 +165,13 @@ struct Rank {
 impl Ordered {
     /// The value that a point is ordered by.
     pub(super) fn value(&self, payload: &Payload) -> Result<Option<Value>> {
-        let found = extreme(payload.checked()?, &self.field, self.descending);
+        let found = self.extreme(payload)?;
         Ok(found.map(|(_, value)| value.clone()))
+    }
+
+    fn extreme<'a>(&self, payload: &'a Payload) -> Result<Option<(SortKey<'a>, &'a Value)>> {
+        let payload = payload.checked()?;
+        Ok(extreme(payload, &self.field, self.strings, self.descending))
     }
 
     /// How one value is ordered beside another.
@@ -193,19 +208,31 @@ pub(crate) fn ordered(
     view: &View,
     ordered: &Ordered,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let parts = view.parts()?;
-    let mut best = Best::new(parts, ordered.filter.as_ref(), within, ordered.limit);
+    let best = Best::new(
+        parts,
+        ordered.filter.as_ref(),
+        within,
+        ordered.limit,
+        cancel,
+    );
+    let mut best = best.traced(trace);
     for (number, part) in parts.iter().enumerate() {
-        let (rows, listed) = best.part(number, cancel)?;
+        let column = part.column(&ordered.field, cancel)?;
+        let column = column.filter(|column| column.is_order(ordered.strings));
+        let way = match column {
+            Some(_) => Strategy::Values,
+            None => Strategy::OneByOne,
+        };
+        let (rows, listed) = best.part(number, way)?;
         let mut search = Search {
             ordered,
             rows,
             cancel,
         };
-        let column = part.column(&ordered.field, cancel)?;
-        let column = column.filter(Column::has_all);
         match (column, listed) {
             (Some(column), None) => search.column(&column)?,
             (Some(column), Some(rows)) => {
@@ -271,12 +298,7 @@ impl Search<'_, '_> {
             // It may have to be read and taken apart.
             self.cancel.check()?;
             let payload = payloads.get(row)?;
-            let found = extreme(
-                payload.checked()?,
-                &self.ordered.field,
-                self.ordered.descending,
-            );
-            if let Some((key, _)) = found {
+            if let Some((key, _)) = self.ordered.extreme(&payload)? {
                 self.offer(row, &key)?;
             }
         }
@@ -314,9 +336,7 @@ impl Search<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        expiry::Expiry, id::SeqNo, memtable::Memtable, point::Record, schema::Schema, shape::Shape,
-    };
+    use crate::{expiry::Expiry, id::SeqNo, memtable::Memtable, point::Record, shape::Shape};
     use serde_json::json;
     use std::sync::Arc;
 
@@ -347,13 +367,14 @@ mod tests {
             let page = |after, limit| {
                 let order = Ordered {
                     field: "f".to_owned(),
+                    strings: Strings::Bytes,
                     descending,
                     from: None,
                     after,
                     filter: None,
                     limit,
                 };
-                ordered(&view, &order, None, &Cancel::default()).unwrap()
+                ordered(&view, &order, None, None, &Cancel::default()).unwrap()
             };
             let all = page(None, 1_000);
             assert_eq!(all.len(), 400);
@@ -362,7 +383,8 @@ mod tests {
                 let next = page(after.take(), 7);
                 let Some(last) = next.last() else { break };
                 let payload = view.parts[last.part].payloads().get(last.row).unwrap();
-                let (key, _) = extreme(payload.checked().unwrap(), "f", descending).unwrap();
+                let (key, _) =
+                    extreme(payload.checked().unwrap(), "f", Strings::Bytes, descending).unwrap();
                 after = Some((key.into_owned(), last.id.clone()));
                 pages.extend(next);
             }

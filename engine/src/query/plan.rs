@@ -113,11 +113,7 @@ pub(super) fn why(plan: Plan, facts: Facts, has_index: bool) -> String {
         ef,
         is_far,
     } = facts;
-    let matches = match matching {
-        Some(matching) if matching >= rows => "every row matches".to_owned(),
-        Some(matching) => format!("about {matching} of {rows} rows match"),
-        None => "how many rows match is not known without their payloads".to_owned(),
-    };
+    let matches = share(matching, rows);
     let index = match (has_index, ef) {
         (false, _) => "there is no index",
         (true, None) => "the query is exact",
@@ -134,6 +130,15 @@ pub(super) fn why(plan: Plan, facts: Facts, has_index: bool) -> String {
         Plan::OneByOne => "all are looked at",
     };
     format!("{index}, {matches}: {least}")
+}
+
+/// How many rows match, as far as it is known.
+pub(super) fn share(matching: Option<usize>, rows: usize) -> String {
+    match matching {
+        Some(matching) if matching >= rows => "every row matches".to_owned(),
+        Some(matching) => format!("about {matching} of {rows} rows match"),
+        None => "how many rows match is not known without their payloads".to_owned(),
+    }
 }
 
 /// What it costs to list and compare what matches.

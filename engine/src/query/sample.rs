@@ -6,6 +6,7 @@
 use super::{
     Conditions,
     best::Best,
+    explained::{Strategy, Trace},
     found::{Found, Within},
 };
 use crate::{cancel::Cancel, codec::id::with_id_bytes, error::Result, id::PointId, view::View};
@@ -26,12 +27,14 @@ pub(super) fn sample(
     view: &View,
     sample: &Sample,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let parts = view.parts()?;
-    let mut best = Best::new(parts, sample.filter.as_ref(), within, sample.limit);
+    let best = Best::new(parts, sample.filter.as_ref(), within, sample.limit, cancel);
+    let mut best = best.traced(trace);
     for (number, part) in parts.iter().enumerate() {
-        let (mut kept, listed) = best.part(number, cancel)?;
+        let (mut kept, listed) = best.part(number, Strategy::OneByOne)?;
         let mut offer = |count: u32, row: u32| -> Result<()> {
             cancel.check_at(count)?;
             if !part.is_live(row)? {

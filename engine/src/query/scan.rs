@@ -21,21 +21,24 @@ pub(crate) fn count(view: &View, filter: Option<&Conditions>, cancel: &Cancel) -
     if let (None, Some(live)) = (filter, view.live()) {
         return Ok(live);
     }
-    let mut count = 0;
-    for part in view.parts()? {
-        let mut filter = bound(filter, part, cancel)?;
-        if let (Part::Stored(stored), Some(filter)) = (part, &filter)
-            && let Some(found) = count_known(stored, filter, cancel)?
-        {
-            count += found;
-            continue;
-        }
-        let counted = each_row(part, filter.as_mut(), 0, cancel, |_| {
-            count += 1;
-            Ok(ControlFlow::Continue(()))
-        })?;
-        debug_assert!(counted.is_continue(), "all rows are counted");
+    let counts = view.parts()?.iter();
+    counts.map(|part| count_in(part, filter, cancel)).sum()
+}
+
+/// How many live rows of a part match.
+pub(super) fn count_in(part: &Part, filter: Option<&Conditions>, cancel: &Cancel) -> Result<u64> {
+    let mut filter = bound(filter, part, cancel)?;
+    if let (Part::Stored(stored), Some(filter)) = (part, &filter)
+        && let Some(found) = count_known(stored, filter, cancel)?
+    {
+        return Ok(found);
     }
+    let mut count = 0;
+    let counted = each_row(part, filter.as_mut(), 0, cancel, |_| {
+        count += 1;
+        Ok(ControlFlow::Continue(()))
+    })?;
+    debug_assert!(counted.is_continue(), "all rows are counted");
     Ok(count)
 }
 

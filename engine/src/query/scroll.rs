@@ -13,7 +13,6 @@ use super::{
 use crate::{
     cancel::Cancel,
     error::{Error, Result},
-    fields::SortKey,
     id::PointId,
     json,
     options::Limits,
@@ -204,7 +203,9 @@ impl Scroll {
         let way = match self.order.or(after.map(|_| ScrollOrder::Id)) {
             None => Way::Written(filter),
             Some(ScrollOrder::Id) => Way::Ids(filter),
-            Some(ScrollOrder::Field(order)) => Way::Values(order.checked(filter, 0)?),
+            Some(ScrollOrder::Field(order)) => {
+                Way::Values(order.checked(&view.shape().schema, filter, 0)?)
+            }
         };
         if let Some(cursor) = after {
             cursor.check()?;
@@ -299,10 +300,10 @@ impl Walk {
             Way::Values(ordered) => {
                 ordered.limit = limit + 1;
                 ordered.after = after.and_then(|after| {
-                    let key = SortKey::of(&after.value.as_ref()?.value)?;
-                    Some((key.into_owned(), after.id.clone()))
+                    let value = &after.value.as_ref()?.value;
+                    Some((ordered.strings.key(value)?.into_owned(), after.id.clone()))
                 });
-                let found = order::ordered(view, ordered, None, cancel)?;
+                let found = order::ordered(view, ordered, None, None, cancel)?;
                 found
                     .into_iter()
                     .map(|it| (it.id, it.part, it.row))

@@ -170,16 +170,14 @@ impl Search<'_> {
                     true => None,
                     false => Some(Within::of(&lists, view.parts()?.len())),
                 };
-                let within = within.as_ref();
+                let (within, trace) = (within.as_ref(), self.trace.as_mut());
                 match ask {
-                    Ask::Nearest(query) => {
-                        nearest(view, query, within, self.trace.as_mut(), cancel)?
-                    }
-                    Ask::Text(words) => words::best(view, words, within, cancel)?,
-                    Ask::Sparse(query) => sparse::best(view, query, within, cancel)?,
-                    Ask::Judged(judged) => judge::best(view, judged, within, cancel)?,
-                    Ask::Ordered(ordered) => order::ordered(view, ordered, within, cancel)?,
-                    Ask::Sample(sample) => sample::sample(view, sample, within, cancel)?,
+                    Ask::Nearest(query) => nearest(view, query, within, trace, cancel)?,
+                    Ask::Text(words) => words::best(view, words, within, trace, cancel)?,
+                    Ask::Sparse(query) => sparse::best(view, query, within, trace, cancel)?,
+                    Ask::Judged(judged) => judge::best(view, judged, within, trace, cancel)?,
+                    Ask::Ordered(ordered) => order::ordered(view, ordered, within, trace, cancel)?,
+                    Ask::Sample(sample) => sample::sample(view, sample, within, trace, cancel)?,
                     Ask::Fuse(_) | Ask::Formula(_) => Vec::new(),
                 }
             }

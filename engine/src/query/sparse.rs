@@ -7,6 +7,7 @@
 use super::{
     Conditions,
     best::Best,
+    explained::{Strategy, Trace},
     found::{Found, Within},
 };
 use crate::{
@@ -33,6 +34,7 @@ pub(super) fn best(
     view: &View,
     query: &Weights,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let parts = view.parts()?;
@@ -41,12 +43,13 @@ pub(super) fn best(
     let indexes = indexes.collect::<Result<Vec<Option<Box<dyn Index + '_>>>>>()?;
     let all: Vec<&dyn Index> = indexes.iter().flatten().map(|index| &**index).collect();
     let weighed = Weighed::new(&query.values, query.idf, &all, cancel)?;
-    let mut best = Best::new(parts, query.filter.as_ref(), within, query.limit).together();
+    let best = Best::new(parts, query.filter.as_ref(), within, query.limit, cancel);
+    let mut best = best.together().traced(trace);
     for (number, index) in indexes.iter().enumerate() {
         let Some(index) = index.as_deref() else {
             continue;
         };
-        let (mut collector, listed) = best.part(number, cancel)?;
+        let (mut collector, listed) = best.part(number, Strategy::Lists)?;
         match listed {
             Some(rows) => sparse::search_rows(&weighed, index, rows, &mut collector, cancel)?,
             None => sparse::search(&weighed, index, &mut collector, cancel)?,

@@ -6,6 +6,7 @@
 use super::{
     Conditions,
     best::Best,
+    explained::{Strategy, Trace},
     found::{Found, Within},
     text::Node,
 };
@@ -40,6 +41,7 @@ pub(super) fn best(
     view: &View,
     words: &Words,
     within: Option<&Within>,
+    trace: Option<&mut Trace>,
     cancel: &Cancel,
 ) -> Result<Vec<Found>> {
     let (parts, analyzers) = (view.parts()?, &*words.analyzers);
@@ -62,9 +64,10 @@ pub(super) fn best(
         .collect();
     let all: Vec<&text::Fields<'_>> = indexes.iter().map(|indexes| &indexes[..]).collect();
     let weighed = Weighed::new(&query, words.bm25, &all, cancel)?;
-    let mut best = Best::new(parts, words.filter.as_ref(), within, words.limit);
+    let best = Best::new(parts, words.filter.as_ref(), within, words.limit, cancel);
+    let mut best = best.traced(trace);
     for (number, fields) in all.into_iter().enumerate() {
-        let (mut collector, listed) = best.part(number, cancel)?;
+        let (mut collector, listed) = best.part(number, Strategy::Lists)?;
         match listed {
             Some(rows) => text::search_rows(&weighed, fields, rows, &mut collector, cancel)?,
             None => text::search(&weighed, fields, &mut collector, cancel)?,

@@ -160,7 +160,7 @@ pub enum Field {
     /// True or false.
     Bool,
     /// A string that is a date-time as of RFC 3339, `2024-05-01T12:30:00+02:00`, or shorter: without an offset UTC is
-    /// meant, and the time may be missing.
+    /// meant, and the time may be missing. Orders by the field are by the instant; equality is by the string.
     DateTime,
     /// A string that is a UUID in lower case with hyphens, as it is compared whole:
     /// `67e55044-10b1-426f-9247-bb680e5fe0c8`.

@@ -1,11 +1,14 @@
 //! Points in the order of a field, and by chance.
 
 use super::{Subject, filters, number};
-use amphora::{ErrorKind, Fusion, OrderBy, Query};
+use amphora::{Database, ErrorKind, Field, Fusion, OrderBy, Point, Query, Schema, Scroll};
+use amphora_tests::brute;
 use serde_json::{Value, json};
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    thread,
 };
 
 /// Booleans, numbers, strings.
@@ -212,4 +215,113 @@ fn every_point_is_as_likely_at_every_place() {
         let slack = 6.0 * (2.0 * freedom).sqrt();
         assert!((chi - freedom).abs() < slack, "{chi} of {freedom}");
     });
+}
+
+/// Strings that are date-times come by their instants once the field is declared to hold such, before all others.
+#[test]
+fn declared_date_times_come_in_the_order_of_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let db = Database::builder(directory.path())
+        .open()
+        .wait()
+        .expect("it opens");
+    let docs = db
+        .create_collection("docs", Schema::new())
+        .wait()
+        .expect("new");
+    // The hour, and how far ahead of UTC the clock is; what is none only before it is declared.
+    let written = |id: u64| match id {
+        10 => json!(["not yet", 7]),
+        11 => json!("not yet"),
+        _ if id.is_multiple_of(9) => json!("2024-05-02"),
+        _ => {
+            let (hour, ahead) = (12 + id * 7 % 12, id * 5 % 11);
+            json!(format!("2024-05-01T{hour:02}:00:00+{ahead:02}:00"))
+        }
+    };
+    let points =
+        |ids: Range<u64>| ids.map(|id| Point::new(id).payload(json!({ "at": written(id) })));
+    // Numbers, instants, other strings.
+    let key = |value: &Value| match value.as_str().map(brute::instant) {
+        None => (0, 0),
+        Some(Some(at)) => (1, at),
+        Some(None) => (2, 0),
+    };
+    let first = |id: u64, descending: bool| {
+        let keys = match written(id) {
+            Value::Array(all) => all.iter().map(key).collect(),
+            one => vec![key(&one)],
+        };
+        let first = if descending {
+            keys.iter().max()
+        } else {
+            keys.iter().min()
+        };
+        *first.expect("a value")
+    };
+    let check = |ids: Range<u64>, when: &str| {
+        for descending in [false, true] {
+            for start in [None, Some("2024-05-01T20:00:00+02:00"), Some("not yet")] {
+                let directed = |a: &(i32, i64), b: &(i32, i64)| match descending {
+                    true => b.cmp(a),
+                    false => a.cmp(b),
+                };
+                let from = start.map(|start| key(&start.into()));
+                let mut expected: Vec<_> = ids
+                    .clone()
+                    .map(|id| (first(id, descending), id))
+                    .filter(|(key, _)| from.is_none_or(|from| directed(key, &from).is_ge()))
+                    .collect();
+                expected.sort_by(|a, b| directed(&a.0, &b.0).then(a.1.cmp(&b.1)));
+                let expected: Vec<_> = expected.into_iter().map(|(_, id)| id).collect();
+                let mut order = match descending {
+                    true => OrderBy::descending("at"),
+                    false => OrderBy::ascending("at"),
+                };
+                if let Some(start) = start {
+                    order = order.start_from(start);
+                }
+                let hits = docs
+                    .search(Query::order_by(order.clone()).limit(500))
+                    .wait();
+                let hits = hits.expect("hits").into_iter().map(|hit| number(&hit.id));
+                assert_eq!(hits.collect::<Vec<_>>(), expected, "{when}, {order:?}");
+                let (mut paged, mut after) = (Vec::new(), None);
+                loop {
+                    let page = Scroll::new().order_by(order.clone()).limit(7).after(after);
+                    let page = docs.scroll_page(page).wait().expect("a page");
+                    paged.extend(page.points.iter().map(|point| number(&point.id)));
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(paged, expected, "{when}, page by page, {order:?}");
+            }
+        }
+    };
+    docs.upsert(points(0..20)).wait().expect("written");
+    db.flush().wait().expect("flushed");
+    docs.add_field("at", Field::DateTime)
+        .wait()
+        .expect("declared");
+    check(0..20, "while a column is made, or beside it");
+    while db.stats().wanting_columns > 0 {
+        thread::yield_now();
+    }
+    check(0..20, "with others beside a column");
+    docs.upsert(points(20..80)).wait().expect("written");
+    check(0..80, "also in memory");
+    db.flush().wait().expect("flushed");
+    check(0..80, "also in a column that has all of its segment");
+    docs.upsert(points(80..150)).wait().expect("written");
+    db.optimize().wait().expect("merged");
+    check(0..150, "in one segment");
+    docs.delete([10, 11]).wait().expect("deleted");
+    db.optimize().wait().expect("merged");
+    let first = Query::order_by(OrderBy::ascending("at")).limit(1);
+    let hits = docs.search(first).wait().expect("hits");
+    let earliest = (0..150).filter(|id| *id != 10 && *id != 11);
+    let earliest = earliest.min_by_key(|id| (key(&written(*id)), *id));
+    assert_eq!(Some(number(&hits[0].id)), earliest);
 }

@@ -1,7 +1,7 @@
 //! Random questions.
 
 use super::world::{
-    KEYS, RARE, VECTORS, WORDS, World, date, degrees, instant, number, one_in, pick, price, terms,
+    KEYS, RARE, VECTORS, WORDS, World, date, degrees, number, one_in, pick, price, terms,
     uuid, vector,
 };
 use crate::question::{Examples, Formula, Order, Pair, Question, Search, Shape, What};
@@ -150,7 +150,7 @@ impl Draw<'_> {
         let (name, from) = match self.random.below(3) {
             0 => ("number", number(self.random)),
             1 => ("price", json!(price(self.random))),
-            _ => ("made", json!(instant(self.random))),
+            _ => ("made", json!(date(self.random))),
         };
         Order {
             field: name.to_owned(),

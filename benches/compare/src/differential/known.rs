@@ -48,11 +48,6 @@ const KNOWN: &[Known] = &[
         question: || count(field("owner").any(field("stars").at_least(2))),
     },
     Known {
-        name: "ordered-offsets",
-        why: "date-times are in the order of their strings for Amphora; in that of time for qdrant-edge",
-        question: || ordered("when"),
-    },
-    Known {
         name: "ordered-lists",
         why: "a point is ordered once by Amphora, by the first of its values; by qdrant-edge once for each of them",
         question: || ordered("numbers"),

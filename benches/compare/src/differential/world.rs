@@ -128,7 +128,7 @@ fn row(random: &mut Random) -> Row {
     }
     let mut payload = fields(random);
     payload.insert("raw".to_owned(), Value::Object(fields(random)));
-    payload.insert("made".to_owned(), json!(instant(random)));
+    payload.insert("made".to_owned(), json!(date(random)));
     payload.insert("spot".to_owned(), place(random));
     may(&mut payload, "body", random, |random| {
         several(random, 3, text)
@@ -252,22 +252,11 @@ fn item(random: &mut Random) -> Value {
     item
 }
 
-/// All written alike.
-pub(super) fn instant(random: &mut Random) -> String {
-    let (date, time) = date_and_time(random);
-    format!("{date}T{time}Z")
-}
-
-fn date_and_time(random: &mut Random) -> (String, String) {
+/// With and without an offset, and without a time.
+pub(super) fn date(random: &mut Random) -> String {
     let mut two = |from, count| format!("{:02}", from + random.below(count));
     let date = format!("20{}-{}-{}", two(20, 4), two(1, 12), two(1, 28));
     let time = format!("{}:{}:{}", two(0, 24), two(0, 60), two(0, 60));
-    (date, time)
-}
-
-/// With and without an offset, and without a time.
-pub(super) fn date(random: &mut Random) -> String {
-    let (date, time) = date_and_time(random);
     match random.below(5) {
         0 => date,
         1 => format!("{date}T{time}.25+02:00"),

@@ -369,9 +369,19 @@ fn order(docs: &Collection, points: &Points, random: &mut Random) -> Result<bool
         true => OrderBy::descending(path),
         false => OrderBy::ascending(path),
     };
+    let instants = path == "time" && docs.schema().fields.contains_key(path);
+    let instant = |value: &Value| instants.then(|| brute::instant(value.as_str()?)).flatten();
+    let ascending = |a: &Value, b: &Value| match (instant(a), instant(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        (None, None) => compare(a, b),
+        // Before all other strings, after all that is none.
+        (Some(_), None) if b.is_string() => Ordering::Less,
+        (None, Some(_)) if a.is_string() => Ordering::Greater,
+        _ => compare(a, b),
+    };
     let directed = |a: &Value, b: &Value| match descending {
-        true => compare(b, a),
-        false => compare(a, b),
+        true => ascending(b, a),
+        false => ascending(a, b),
     };
     let found = matching(points, filter.as_ref()).into_iter();
     let mut expected: Vec<(Value, &PointId)> = found

@@ -7,12 +7,14 @@ use std::ops::Bound;
 
 const IDS: u64 = 150;
 const TAGS: [&str; 6] = ["a", "ab", "abc", "b", "", "it's"];
-const TIMES: [&str; 5] = [
+const TIMES: [&str; 7] = [
     "2024-01-01",
     "2024-01-01T00:00:00Z",
     "2024-02-29T12:30:05Z",
     "1969-07-20T20:17:40Z",
     "2023-12-31",
+    "2023-12-31T23:00:00-02:00",
+    "2024-01-01T02:00:00+02:00",
 ];
 const BODIES: [&str; 5] = [
     "A pond in winter",

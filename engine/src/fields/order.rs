@@ -83,15 +83,15 @@ pub(crate) fn extreme<'a>(
     path: &str,
     strings: Strings,
     largest: bool,
-) -> Option<(SortKey<'a>, &'a Value)> {
-    let mut found: Option<(SortKey<'a>, &'a Value)> = None;
+) -> Option<SortKey<'a>> {
+    let mut found: Option<SortKey<'a>> = None;
     some_value(payload, path, &mut |value| {
         if let Some(key) = strings.key(value)
             && found
                 .as_ref()
-                .is_none_or(|(best, _)| if largest { key > *best } else { key < *best })
+                .is_none_or(|best| if largest { key > *best } else { key < *best })
         {
-            found = Some((key, value));
+            found = Some(key);
         }
         false
     });

@@ -27,6 +27,7 @@ pub(super) struct Best<'a, R = ()> {
     filter: Option<&'a Conditions>,
     within: Option<&'a Within>,
     scores_together: bool,
+    limit: usize,
     best: TopK<Kept<R>>,
     /// How many rows of a part were good enough to be asked whether they match.
     compared: u64,
@@ -59,6 +60,7 @@ impl<'a, R: Ord> Best<'a, R> {
             filter: filter.filter(|_| within.is_none()),
             within,
             scores_together: false,
+            limit,
             best: TopK::new(limit),
             compared: 0,
             trace: None,
@@ -111,6 +113,8 @@ impl<'a, R: Ord> Best<'a, R> {
             rows.sort_unstable();
             // All of them match.
             filter = None;
+        } else if let (Some(filter), Strategy::Values) = (&mut filter, way) {
+            filter.prepare(filter.asked(self.limit))?;
         }
         self.begin_part(part, if few { Strategy::Matches } else { way }, estimated)?;
         let collector = OfPart {

@@ -37,6 +37,8 @@ enum Node<'a> {
     Not(Box<Node<'a>>),
     Column(Selection<'a>),
     Rows(RoaringBitmap),
+    /// What was listed before rows are asked for.
+    Set(RowSet),
     /// What only the point can answer.
     Asked(&'a Conditions),
 }
@@ -47,6 +49,9 @@ struct Estimate {
     least: u64,
     most: u64,
 }
+
+/// So many entries of columns are listed in the time in which one row is asked for.
+const LISTED: u64 = 8;
 
 /// A point, whose payload is read when it is first needed.
 struct Row<'a, 'b> {
@@ -93,6 +98,23 @@ impl<'a> Bound<'a> {
             return Ok(None);
         }
         self.root.known(self.part.rows(), self.cancel)
+    }
+
+    /// Lists the rows that match, where that takes less time than to ask for about so many of them one by one.
+    pub(super) fn prepare(&mut self, asked: u64) -> Result<()> {
+        if self.root.entries() < asked.saturating_mul(LISTED)
+            && let Some(found) = self.known()?
+        {
+            self.root = Node::Set(found);
+        }
+        Ok(())
+    }
+
+    /// About how many rows have to be asked for until so many match.
+    pub(super) fn asked(&self, wanted: usize) -> u64 {
+        let rows = u64::from(self.part.rows());
+        let matching = self.estimate().unwrap_or(rows).max(1);
+        (wanted as u64).saturating_mul(rows) / matching
     }
 
     /// Whether a row matches.
@@ -160,8 +182,22 @@ impl<'a> Node<'a> {
                 nodes.iter().any(Node::asks)
             }
             Self::Not(node) => node.asks(),
-            Self::Column(_) | Self::Rows(_) => false,
+            Self::Column(_) | Self::Rows(_) | Self::Set(_) => false,
             Self::Asked(_) => true,
+        }
+    }
+
+    /// How many rows of columns are gone through to know all that match.
+    fn entries(&self) -> u64 {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) | Self::AtLeast(_, nodes) => {
+                let entries = nodes.iter().map(Node::entries);
+                entries.fold(0, u64::saturating_add)
+            }
+            Self::Not(node) => node.entries(),
+            Self::Column(selection) => u64::from(selection.count()),
+            Self::Rows(rows) => rows.len(),
+            Self::Set(_) | Self::Asked(_) => u64::MAX,
         }
     }
 
@@ -169,6 +205,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Column(selection) => Ok(selection.has(row.number)),
             Self::Rows(rows) => Ok(rows.contains(row.number)),
+            Self::Set(rows) => Ok(rows.has(row.number)),
             Self::All(nodes) => all_match(nodes.iter(), row),
             Self::Any(nodes) => {
                 for node in nodes {
@@ -215,6 +252,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Column(selection) => listed(&mut selection.postings().iter().copied()),
             Self::Rows(rows) => listed(&mut rows.iter()),
+            Self::Set(rows) => Ok(Some(rows.clone())),
             Self::All(nodes) => joined(nodes, RowSet::all(rows), RowSet::keep),
             Self::Any(nodes) => joined(nodes, RowSet::none(rows), RowSet::join),
             Self::AtLeast(least, nodes) => {
@@ -270,6 +308,7 @@ impl<'a> Node<'a> {
             }
             Self::Not(node) => Some(node.estimate(rows)?.not(rows)),
             Self::Rows(found) => Some(Estimate::exactly(found.len().min(rows))),
+            Self::Set(found) => Some(Estimate::exactly(found.len())),
             Self::Column(selection) => {
                 let most = u64::from(selection.count()).min(rows);
                 let least = if selection.is_exact() { most } else { 0 };
@@ -286,6 +325,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Column(selection) => u64::from(selection.count()),
             Self::Rows(rows) => rows.len(),
+            Self::Set(rows) => rows.len(),
             Self::All(nodes) => nodes.iter().map(listed).min().unwrap_or(all),
             Self::Any(nodes) => nodes.iter().map(listed).sum::<u64>().min(all),
             Self::AtLeast(1.., nodes) => nodes.iter().map(listed).sum::<u64>().min(all),
@@ -300,6 +340,7 @@ impl<'a> Node<'a> {
         match self {
             Self::Column(selection) => Ok(selection.rows()),
             Self::Rows(rows) => Ok(rows.iter().collect()),
+            Self::Set(rows) => Ok(rows.iter().collect()),
             Self::All(nodes) if has_list => {
                 let listed = |(_, node): &(usize, &Node<'_>)| node.listed(rows);
                 let Some((place, shortest)) = nodes.iter().enumerate().min_by_key(listed) else {

@@ -32,7 +32,8 @@ pub struct Hit {
     /// Of the texts that the query asked to [highlight](crate::Query::highlight), and that the payload has.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "json::pairs")]
     pub snippets: Vec<(String, Snippet)>,
-    /// The value that it is ordered by, in a query for the [order](super::Query::order_by) of a field.
+    /// The value that it is ordered by, in a query for the [order](super::Query::order_by) of a field: a number that is
+    /// whole as an integer, what a declared date-time means in UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_value: Option<Value>,
     /// What it is in each prefetch, `None` where it is not among its hits; empty if the query did

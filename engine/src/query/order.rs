@@ -18,7 +18,7 @@ use crate::{
     json,
     payload::{Payload, dismantle},
     schema::{Schema, check_name},
-    view::{Part, View},
+    view::{Part, Payloads, View},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -163,13 +163,29 @@ struct Rank {
 }
 
 impl Ordered {
-    /// The value that a point is ordered by.
-    pub(super) fn value(&self, payload: &Payload) -> Result<Option<Value>> {
-        let found = self.extreme(payload)?;
-        Ok(found.map(|(_, value)| value.clone()))
+    /// The value that a row is ordered by.
+    pub(super) fn value(
+        &self,
+        part: &Part,
+        row: u32,
+        payloads: &mut Payloads<'_>,
+        cancel: &Cancel,
+    ) -> Result<Option<Value>> {
+        if let Some(column) = self.column(part, cancel)? {
+            let value = column.extreme(row, self.descending);
+            return Ok(value.map(|value| column.sort_key(value).into_value()));
+        }
+        let payload = payloads.get(row)?;
+        Ok(self.extreme(&payload)?.map(SortKey::into_value))
     }
 
-    fn extreme<'a>(&self, payload: &'a Payload) -> Result<Option<(SortKey<'a>, &'a Value)>> {
+    /// The column of a part that has the values in their order, if there is one.
+    fn column<'a>(&self, part: &'a Part, cancel: &Cancel) -> Result<Option<Column<'a>>> {
+        let column = part.column(&self.field, cancel)?;
+        Ok(column.filter(|column| column.is_order(self.strings)))
+    }
+
+    fn extreme<'a>(&self, payload: &'a Payload) -> Result<Option<SortKey<'a>>> {
         let payload = payload.checked()?;
         Ok(extreme(payload, &self.field, self.strings, self.descending))
     }
@@ -221,8 +237,7 @@ pub(crate) fn ordered(
     );
     let mut best = best.traced(trace);
     for (number, part) in parts.iter().enumerate() {
-        let column = part.column(&ordered.field, cancel)?;
-        let column = column.filter(|column| column.is_order(ordered.strings));
+        let column = ordered.column(part, cancel)?;
         let way = match column {
             Some(_) => Strategy::Values,
             None => Strategy::OneByOne,
@@ -298,7 +313,7 @@ impl Search<'_, '_> {
             // It may have to be read and taken apart.
             self.cancel.check()?;
             let payload = payloads.get(row)?;
-            if let Some((key, _)) = self.ordered.extreme(&payload)? {
+            if let Some(key) = self.ordered.extreme(&payload)? {
                 self.offer(row, &key)?;
             }
         }
@@ -383,7 +398,7 @@ mod tests {
                 let next = page(after.take(), 7);
                 let Some(last) = next.last() else { break };
                 let payload = view.parts[last.part].payloads().get(last.row).unwrap();
-                let (key, _) =
+                let key =
                     extreme(payload.checked().unwrap(), "f", Strings::Bytes, descending).unwrap();
                 after = Some((key.into_owned(), last.id.clone()));
                 pages.extend(next);

@@ -325,8 +325,9 @@ impl Walk {
         if let Some((id, part, row)) = found.pop() {
             let value = match &self.way {
                 Way::Values(ordered) => {
-                    let payload = view.parts()?[part].payloads().get(row)?;
-                    ordered.value(&payload)?.map(|value| CursorValue {
+                    let part = &view.parts()?[part];
+                    let value = ordered.value(part, row, &mut part.payloads(), cancel)?;
+                    value.map(|value| CursorValue {
                         field: ordered.field.clone(),
                         descending: ordered.descending,
                         value,
@@ -356,8 +357,13 @@ fn by_id(
     for (number, part) in view.parts()?.iter().enumerate() {
         let filter = filter.map(|filter| Bound::new(filter, part, cancel));
         let mut filter = filter.transpose()?;
+        if let Some(filter) = &mut filter {
+            filter.prepare(filter.asked(limit))?;
+        }
+        let asks_points = filter.as_ref().is_some_and(Bound::reads_payloads);
+        let mut matches = |row| filter.as_mut().map_or(Ok(true), |it| it.matches(row));
         let mut offer = |row: u32| -> Result<Offered> {
-            if !part.is_live(row)? {
+            if !part.is_live(row)? || !asks_points && !matches(row)? {
                 return Ok(Offered::Other);
             }
             let id = part.id(row)?;
@@ -368,7 +374,7 @@ fn by_id(
             if is_full && found.peek().is_some_and(|(last, ..)| id > *last) {
                 return Ok(Offered::Behind);
             }
-            if filter.as_mut().map_or(Ok(true), |it| it.matches(row))? {
+            if !asks_points || matches(row)? {
                 found.push((id, number, row));
                 if is_full {
                     found.pop();

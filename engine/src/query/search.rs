@@ -119,7 +119,9 @@ pub(super) fn hits(
             sparse_vectors,
             snippets,
             order_value: match &query.node.ask {
-                Ask::Ordered(ordered) => ordered.value(&payloads[found.part].get(found.row)?)?,
+                Ask::Ordered(ordered) => {
+                    ordered.value(part, found.row, &mut payloads[found.part], cancel)?
+                }
                 _ => None,
             },
             scores: scores

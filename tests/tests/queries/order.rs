@@ -29,6 +29,12 @@ fn compare(a: &Value, b: &Value) -> Ordering {
     kind(a).cmp(&kind(b)).then_with(same_kind)
 }
 
+/// A value as hits show it.
+fn told(value: Value) -> Value {
+    let whole = value.as_f64().filter(|number| number.fract() == 0.0);
+    whole.map_or(value, |number| (number as i64).into())
+}
+
 /// All points in order, each with its value.
 fn model(subject: &Subject, order: &OrderBy, keep: impl Fn(u64) -> bool) -> Vec<(u64, Value)> {
     let directed = |a: &Value, b: &Value| match order.descending {
@@ -49,7 +55,7 @@ fn model(subject: &Subject, order: &OrderBy, keep: impl Fn(u64) -> bool) -> Vec<
             let start = order.start_from.as_ref();
             start.is_none_or(|start| directed(value, start).is_ge())
         };
-        all.extend(first.filter(starts).map(|value| (*id, value)));
+        all.extend(first.filter(starts).map(|value| (*id, told(value))));
     }
     all.sort_by(|a, b| directed(&a.1, &b.1).then(a.0.cmp(&b.0)));
     all

@@ -105,7 +105,7 @@ fn main() -> ExitCode {
 fn usage(error: &str) -> ExitCode {
     eprintln!("{error}");
     eprintln!(
-        "usage: amphora-compare NAME [--quick] [--strict] [--plot FILE] [--only SYSTEM,SYSTEM...]"
+        "usage: amphora-compare NAME [--quick] [--strict] [--plot FILE] [--only SYSTEM,SYSTEM...] [--kind KIND]"
     );
     for (name, what, _) in BENCHES {
         eprintln!("  {name:<12} {what}");

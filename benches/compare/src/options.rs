@@ -13,6 +13,8 @@ pub(crate) struct Options {
     /// Where `search` draws recall against cost.
     pub(crate) plot: Option<PathBuf>,
     only: Option<Vec<String>>,
+    /// What the kinds of `queries` begin with that are asked.
+    pub(crate) kind: Option<String>,
 }
 
 impl Options {
@@ -30,6 +32,10 @@ impl Options {
                 "--only" => {
                     let names = rest.next().ok_or("--only needs names of systems")?;
                     options.only = Some(names.split(',').map(known).collect::<Result<_, _>>()?);
+                }
+                "--kind" => {
+                    let kind = rest.next().ok_or("--kind needs what a kind begins with")?;
+                    options.kind = Some(kind.clone());
                 }
                 name if options.bench.is_empty() && !name.starts_with('-') => {
                     options.bench = name.to_owned();

@@ -31,7 +31,10 @@ pub(crate) fn run(options: &Options) -> usize {
     let Some(points) = Points::load() else {
         return 1;
     };
-    let kinds = points.kinds(if options.quick { 40 } else { 200 });
+    let mut kinds = points.kinds(if options.quick { 40 } else { 200 });
+    if let Some(kind) = &options.kind {
+        kinds.retain(|(name, _)| name.starts_with(kind.as_str()));
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let hold = points.write(directory.path()).expect("room on the disk");
     let files: Vec<Asked> = kinds

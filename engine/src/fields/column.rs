@@ -280,7 +280,15 @@ impl<'a> Column<'a> {
 
     fn rows_of(&self, values: impl Iterator<Item = Range<u32>>) -> RoaringBitmap {
         let mut rows = RoaringBitmap::new();
-        values.for_each(|values| rows.extend(self.postings_of(values)));
+        for values in values {
+            let found = self.postings_of(values.clone());
+            // Those of one value ascend.
+            let sorted = || RoaringBitmap::from_sorted_iter(found.iter().copied());
+            match (values.len() == 1).then(sorted) {
+                Some(Ok(sorted)) => rows |= sorted,
+                _ => rows.extend(found),
+            }
+        }
         rows
     }
 
@@ -341,6 +349,26 @@ impl<'a> Column<'a> {
     /// The rows that have a value, ascending.
     pub(crate) fn rows_with(&self, value: u32) -> &'a [u32] {
         self.postings_of(value..value.saturating_add(1))
+    }
+
+    /// The number that a row has, in seconds for a date-time: as the outer one nothing if a row has several, or
+    /// the column has no such values; as the inner one if the row has none.
+    pub(crate) fn number(&self, row: u32) -> Option<Option<f64>> {
+        let number = |value: u32| match self.class {
+            Class::Number => Some(self.key(value).float()),
+            Class::Time => Some(self.key(value).micros() as f64 / 1e6),
+            Class::Text | Class::Bool | Class::Place => None,
+        };
+        match self.of_row(row) {
+            [] | [NONE] => number(0).map(|_| None),
+            [value] => number(*value).map(Some),
+            _ => None,
+        }
+    }
+
+    /// Whether its values are date-times.
+    pub(crate) fn is_of_times(&self) -> bool {
+        self.class == Class::Time
     }
 
     /// The smallest value of a row, or the largest.

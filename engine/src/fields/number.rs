@@ -27,11 +27,7 @@ impl Key {
 impl Key {
     /// The number that this is the key of; of equal ones a whole one.
     pub(crate) fn number(self) -> Number {
-        let bits = match self.float & SIGN {
-            0 => !self.float,
-            _ => self.float ^ SIGN,
-        };
-        let float = f64::from_bits(bits);
+        let float = self.float();
         let whole = (float.fract() == 0.0).then(|| float as i128 + i128::from(self.rest));
         let whole = whole.and_then(|whole| {
             let negative = || i64::try_from(whole).ok().map(Number::from);
@@ -46,6 +42,14 @@ impl Key {
 }
 
 impl Key {
+    /// The nearest float.
+    pub(super) fn float(self) -> f64 {
+        f64::from_bits(match self.float & SIGN {
+            0 => !self.float,
+            _ => self.float ^ SIGN,
+        })
+    }
+
     /// The microseconds that it was made from.
     pub(super) fn micros(self) -> i64 {
         (self.float ^ SIGN) as i64

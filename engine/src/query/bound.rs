@@ -102,7 +102,9 @@ impl<'a> Bound<'a> {
 
     /// Lists the rows that match, where that takes less time than to ask for about so many of them one by one.
     pub(super) fn prepare(&mut self, asked: u64) -> Result<()> {
-        if self.root.entries() < asked.saturating_mul(LISTED)
+        let is_quick = matches!(self.root, Node::Column(_) | Node::Rows(_) | Node::Set(_));
+        if !is_quick
+            && self.root.entries() < asked.saturating_mul(LISTED)
             && let Some(found) = self.known()?
         {
             self.root = Node::Set(found);
@@ -112,9 +114,7 @@ impl<'a> Bound<'a> {
 
     /// About how many rows have to be asked for until so many match.
     pub(super) fn asked(&self, wanted: usize) -> u64 {
-        let rows = u64::from(self.part.rows());
-        let matching = self.estimate().unwrap_or(rows).max(1);
-        (wanted as u64).saturating_mul(rows) / matching
+        (wanted as f64 / self.root.share(self.part.rows())) as u64
     }
 
     /// Whether a row matches.
@@ -275,6 +275,23 @@ impl<'a> Node<'a> {
                 Ok(found)
             }
             Self::Asked(_) => Ok(None),
+        }
+    }
+
+    /// What share of so many rows matches about: as if one condition told nothing of another.
+    fn share(&self, rows: u32) -> f64 {
+        let of = |count: u64| (count as f64 / f64::from(rows.max(1))).min(1.0);
+        match self {
+            Self::All(nodes) => nodes.iter().map(|node| node.share(rows)).product(),
+            Self::Any(nodes) => {
+                let misses = nodes.iter().map(|node| 1.0 - node.share(rows));
+                1.0 - misses.product::<f64>()
+            }
+            Self::Not(node) => 1.0 - node.share(rows),
+            Self::Column(selection) => of(selection.count().into()),
+            Self::Rows(found) => of(found.len()),
+            Self::Set(found) => of(found.len()),
+            Self::AtLeast(..) | Self::Asked(_) => 1.0,
         }
     }
 

@@ -386,6 +386,7 @@ impl<'b> Terms<'_, 'b> {
             limit,
             oversampled: within.oversampling.map(sampled).transpose()?,
             effort: within.effort.unwrap_or_default(),
+            is_apart: false,
         }))
     }
 

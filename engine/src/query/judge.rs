@@ -128,6 +128,8 @@ struct Leads {
     vectors: Vec<Vec<f32>>,
     /// So many times as many as are wanted, one after the other until that is enough.
     times: Vec<usize>,
+    /// Whether they may lie far from all points.
+    are_apart: bool,
 }
 
 impl Rule {
@@ -138,6 +140,7 @@ impl Rule {
             Self::Best(positive, _) if !positive.is_empty() => Some(Leads {
                 vectors: positive.iter().map(of).collect(),
                 times: vec![4, 32],
+                are_apart: false,
             }),
             // A sum of products is a product with the sum.
             Self::Sum(positive, negative) if matches!(metric, Metric::Cosine | Metric::Dot) => {
@@ -145,8 +148,8 @@ impl Rule {
                 let size = sum.iter().map(|value| value.abs()).fold(0.0, f32::max);
                 let leads = Leads {
                     vectors: vec![sum],
-                    // It may lie far from all points, where walks miss more of the nearest.
-                    times: vec![16],
+                    times: vec![2],
+                    are_apart: true,
                 };
                 (size > CANCELLED).then_some(leads)
             }
@@ -154,6 +157,7 @@ impl Rule {
             Self::Discover(target, pairs) if pairs.len() <= 4 => Some(Leads {
                 vectors: vec![of(target)],
                 times: vec![4 << pairs.len(), 32 << pairs.len()],
+                are_apart: false,
             }),
             _ => None,
         }
@@ -248,6 +252,7 @@ fn led(
                 limit,
                 oversampled: None,
                 effort: judged.effort,
+                is_apart: leads.are_apart,
             };
             let list = nearest(view, &query, None, trace.as_deref_mut(), cancel)?;
             if let Some(last) = list.last().filter(|_| list.len() == limit) {

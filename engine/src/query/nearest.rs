@@ -40,8 +40,12 @@ pub(super) struct Nearest {
     /// not said.
     pub(super) oversampled: Option<usize>,
     pub(super) effort: Effort,
+    /// Whether it may lie far from all points, where walks miss more of the nearest than by the recall of an index.
+    pub(super) is_apart: bool,
 }
 
+/// So many times as much is kept in view for what may lie far from all points.
+const APART: usize = 16;
 /// So many of the rows near to a query tell whether its filter is about something else. The less of
 /// them match, the more is kept in view, up to so many times as much: what matches is then far from
 /// the query, and much of it about equally far.
@@ -270,6 +274,7 @@ impl Search<'_> {
         match self.query.effort {
             Effort::Exact => None,
             Effort::Ef(ef) => Some(ef.max(limit)),
+            Effort::Recall(recall) if self.query.is_apart => Some(APART * index.ef(recall, limit)),
             Effort::Recall(recall) => Some(index.ef(recall, limit)),
         }
     }

@@ -155,6 +155,38 @@ pub(crate) struct Ordered {
     pub(crate) limit: usize,
 }
 
+/// Reads the values that points are ordered by.
+pub(super) struct Values<'a> {
+    ordered: &'a Ordered,
+    /// Of each part.
+    columns: Vec<Option<Column<'a>>>,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn new(ordered: &'a Ordered, parts: &'a [Part], cancel: &Cancel) -> Result<Self> {
+        let columns = parts.iter().map(|part| ordered.column(part, cancel));
+        Ok(Self {
+            ordered,
+            columns: columns.collect::<Result<_>>()?,
+        })
+    }
+
+    /// That of a row of a part.
+    pub(super) fn get(
+        &self,
+        (part, row): (usize, u32),
+        payloads: &mut Payloads<'_>,
+    ) -> Result<Option<Value>> {
+        let Ordered { descending, .. } = *self.ordered;
+        if let Some(column) = &self.columns[part] {
+            let value = column.extreme(row, descending);
+            return Ok(value.map(|value| column.sort_key(value).into_value()));
+        }
+        let payload = payloads.get(row)?;
+        Ok(self.ordered.extreme(&payload)?.map(SortKey::into_value))
+    }
+}
+
 /// What a point is ordered by: the first in order is the smallest.
 #[derive(Debug, PartialEq, Eq)]
 struct Rank {
@@ -163,22 +195,6 @@ struct Rank {
 }
 
 impl Ordered {
-    /// The value that a row is ordered by.
-    pub(super) fn value(
-        &self,
-        part: &Part,
-        row: u32,
-        payloads: &mut Payloads<'_>,
-        cancel: &Cancel,
-    ) -> Result<Option<Value>> {
-        if let Some(column) = self.column(part, cancel)? {
-            let value = column.extreme(row, self.descending);
-            return Ok(value.map(|value| column.sort_key(value).into_value()));
-        }
-        let payload = payloads.get(row)?;
-        Ok(self.extreme(&payload)?.map(SortKey::into_value))
-    }
-
     /// The column of a part that has the values in their order, if there is one.
     fn column<'a>(&self, part: &'a Part, cancel: &Cancel) -> Result<Option<Column<'a>>> {
         let column = part.column(&self.field, cancel)?;

@@ -217,6 +217,9 @@ impl Shows {
 
     /// Those vectors of a live row that are shown.
     pub(super) fn vectors(&self, part: &Part, shape: &Shape, row: u32) -> Result<Vectors> {
+        if self.vectors.is_none() {
+            return Ok(Vectors::default());
+        }
         vectors(part, shape, row, |name| self.vectors.shows(name))
     }
 }

@@ -325,8 +325,9 @@ impl Walk {
         if let Some((id, part, row)) = found.pop() {
             let value = match &self.way {
                 Way::Values(ordered) => {
-                    let part = &view.parts()?[part];
-                    let value = ordered.value(part, row, &mut part.payloads(), cancel)?;
+                    let parts = view.parts()?;
+                    let values = order::Values::new(ordered, parts, cancel)?;
+                    let value = values.get((part, row), &mut parts[part].payloads())?;
                     value.map(|value| CursorValue {
                         field: ordered.field.clone(),
                         descending: ordered.descending,
@@ -363,7 +364,7 @@ fn by_id(
         let asks_points = filter.as_ref().is_some_and(Bound::reads_payloads);
         let mut matches = |row| filter.as_mut().map_or(Ok(true), |it| it.matches(row));
         let mut offer = |row: u32| -> Result<Offered> {
-            if !part.is_live(row)? || !asks_points && !matches(row)? {
+            if !asks_points && !matches(row)? || !part.is_live(row)? {
                 return Ok(Offered::Other);
             }
             let id = part.id(row)?;

@@ -96,8 +96,13 @@ pub(super) fn hits(
     };
     let mut highlighter = (!query.shown.is_empty()).then(|| Highlighter::new(query));
     let mut payloads: Vec<Payloads<'_>> = parts.iter().map(Part::payloads).collect();
+    let values = match &query.node.ask {
+        Ask::Ordered(ordered) => Some(order::Values::new(ordered, parts, cancel)?),
+        _ => None,
+    };
     let hit = |(place, found): (usize, Found)| {
         let part = &parts[found.part];
+        let place_of_hit = found.place();
         let Vectors {
             vectors,
             multi_vectors,
@@ -118,11 +123,9 @@ pub(super) fn hits(
             multi_vectors,
             sparse_vectors,
             snippets,
-            order_value: match &query.node.ask {
-                Ask::Ordered(ordered) => {
-                    ordered.value(part, found.row, &mut payloads[found.part], cancel)?
-                }
-                _ => None,
+            order_value: match &values {
+                Some(values) => values.get(place_of_hit, &mut payloads[found.part])?,
+                None => None,
             },
             scores: scores
                 .get_mut(place)

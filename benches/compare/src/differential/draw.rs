@@ -1,8 +1,8 @@
 //! Random questions.
 
 use super::world::{
-    KEYS, RARE, VECTORS, WORDS, World, date, degrees, number, one_in, pick, price, terms,
-    uuid, vector,
+    KEYS, RARE, VECTORS, WORDS, World, date, degrees, number, one_in, pick, price, terms, uuid,
+    vector,
 };
 use crate::question::{Examples, Formula, Order, Pair, Question, Search, Shape, What};
 use amphora_blocking::amphora::{Filter, GeoArea, GeoPoint, Metric, field};

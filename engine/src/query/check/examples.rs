@@ -44,7 +44,12 @@ impl<'b> Terms<'_, 'b> {
                 })?;
                 check_vector(vector, spec, &values)
                     .map_err(|error| error.context("the average of the examples"))?;
-                return self.nearest((number, spec), values, within, wanted, left_out.len());
+                let mut ask =
+                    self.nearest((number, spec), values, within, wanted, left_out.len())?;
+                if let Ask::Nearest(nearest) = &mut ask {
+                    nearest.is_apart = true;
+                }
+                return Ok(ask);
             }
         };
         Ok(judged((number, spec), rule, within, wanted, left_out))

@@ -81,7 +81,10 @@ impl Collector for All {
     }
 
     fn offer(&mut self, row: u32, _: f32) -> Result<()> {
-        self.0.insert(row);
+        // As a rule they ascend.
+        if self.0.try_push(row).is_err() {
+            self.0.insert(row);
+        }
         Ok(())
     }
 }

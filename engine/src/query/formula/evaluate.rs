@@ -7,7 +7,7 @@ use crate::{
     cancel::Cancel,
     datetime::micros,
     error::{Error, Result},
-    fields::some_value,
+    fields::{Column, some_value},
     geo::GeoPoint,
     payload::Payload,
     query::{
@@ -26,6 +26,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug)]
 pub(in super::super) struct Formula {
     root: Term,
+    fields: Vec<(String, Reads)>,
     conditions: Vec<Conditions>,
 }
 
@@ -33,8 +34,8 @@ pub(in super::super) struct Formula {
 enum Term {
     Constant(f64),
     Score(usize),
-    Field(String, Reads),
-    /// By its number.
+    /// By its number, and so are conditions.
+    Field(usize),
     Condition(usize),
     Apply(Function, Vec<Term>),
 }
@@ -50,6 +51,15 @@ enum Reads {
 }
 
 impl Reads {
+    /// Whether a column has all such values of its field.
+    fn are_in(self, column: &Column<'_>) -> bool {
+        match self {
+            Self::Number => !column.is_of_times(),
+            Self::DateTime => column.is_of_times(),
+            Self::DistanceFrom(_) => false,
+        }
+    }
+
     fn of(self, value: &Value) -> Option<f64> {
         match self {
             Self::Number => value.as_f64(),
@@ -69,6 +79,7 @@ struct Check<'a> {
     prefetches: usize,
     /// How many terms there may be yet.
     left: usize,
+    fields: Vec<(String, Reads)>,
     conditions: Vec<Conditions>,
 }
 
@@ -84,11 +95,13 @@ impl Expr {
             terms,
             prefetches,
             left: terms.limits.formula_terms,
+            fields: Vec::new(),
             conditions: Vec::new(),
         };
         let root = check.term(self, 1)?;
         Ok(Formula {
             root,
+            fields: check.fields,
             conditions: check.conditions,
         })
     }
@@ -116,16 +129,16 @@ impl Check<'_> {
                 "a formula has the score of prefetch {number}; expected less than {}, as many as there are",
                 self.prefetches
             ))),
-            Expr::Field(path) => read(path, Reads::Number),
+            Expr::Field(path) => self.read(path, Reads::Number),
             Expr::DateTime(text) => seconds(text).map(Term::Constant).ok_or_else(|| {
                 Error::invalid(format!(
                     "a date-time of a formula is {text:?}; expected one as of RFC 3339"
                 ))
             }),
-            Expr::DateTimeField(path) => read(path, Reads::DateTime),
+            Expr::DateTimeField(path) => self.read(path, Reads::DateTime),
             Expr::GeoDistance(from, path) => {
                 from.check()?;
-                read(path, Reads::DistanceFrom(*from))
+                self.read(path, Reads::DistanceFrom(*from))
             }
             Expr::Condition(filter) => {
                 self.conditions.push(filter.checked(self.terms)?);
@@ -138,11 +151,12 @@ impl Check<'_> {
             }
         }
     }
-}
 
-fn read(path: &str, reads: Reads) -> Result<Term> {
-    check_name("field", path)?;
-    Ok(Term::Field(path.to_owned(), reads))
+    fn read(&mut self, path: &str, reads: Reads) -> Result<Term> {
+        check_name("field", path)?;
+        self.fields.push((path.to_owned(), reads));
+        Ok(Term::Field(self.fields.len() - 1))
+    }
 }
 
 fn finite(value: f64, what: &str) -> Result<f64> {
@@ -232,10 +246,11 @@ impl From<Error> for Flaw<'_> {
 
 impl Term {
     /// What is said of it when it has no value.
-    fn flaw(&self) -> String {
+    fn flaw(&self, fields: &[(String, Reads)]) -> String {
         match self {
             Self::Score(number) => format!("prefetch {number} did not find it"),
-            Self::Field(path, reads) => {
+            Self::Field(number) => {
+                let (path, reads) = &fields[*number];
                 let what = match reads {
                     Reads::Number => "number",
                     Reads::DateTime => "date-time",
@@ -253,6 +268,9 @@ impl Term {
 struct Point<'a, 'b> {
     place: (usize, u32),
     scores: &'b [HashMap<(usize, u32), f32>],
+    fields: &'b [(String, Reads)],
+    /// Those of fields that have what is read of them.
+    columns: &'b [Option<Column<'a>>],
     conditions: &'b mut [Bound<'a>],
     payloads: &'b mut Payloads<'a>,
     payload: Option<Payload>,
@@ -270,7 +288,7 @@ impl Point<'_, '_> {
                     .and_then(|all| all.get(&self.place));
                 score.map(|score| f64::from(*score)).ok_or(undefined)
             }
-            Term::Field(path, reads) => self.read(path, *reads)?.ok_or(undefined),
+            Term::Field(number) => self.read(*number)?.ok_or(undefined),
             Term::Condition(number) => {
                 let matches = self.conditions[*number].matches(self.place.1)?;
                 Ok(if matches { 1.0 } else { 0.0 })
@@ -292,8 +310,13 @@ impl Point<'_, '_> {
         }
     }
 
-    /// What the first value of its sort comes to, at a path of the payload.
-    fn read(&mut self, path: &str, reads: Reads) -> Result<Option<f64>> {
+    /// What the first value of its sort comes to, of the field of this number.
+    fn read(&mut self, field: usize) -> Result<Option<f64>> {
+        let column = self.columns[field].as_ref();
+        if let Some(known) = column.and_then(|column| column.number(self.place.1)) {
+            return Ok(known);
+        }
+        let (path, reads) = &self.fields[field];
         let payload = match self.payload.take() {
             Some(payload) => payload,
             None => self.payloads.get(self.place.1)?,
@@ -329,6 +352,11 @@ pub(in super::super) fn best(
         if rows.is_empty() {
             continue;
         }
+        let columns = formula.fields.iter().map(|(path, reads)| {
+            let column = part.column(path, cancel)?;
+            Ok(column.filter(|column| reads.are_in(column)))
+        });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
         let conditions = formula.conditions.iter();
         let conditions = conditions.map(|filter| Bound::new(filter, part, cancel));
         let mut conditions = conditions.collect::<Result<Vec<_>>>()?;
@@ -338,6 +366,8 @@ pub(in super::super) fn best(
             let mut point = Point {
                 place: (number, *row),
                 scores: &scores,
+                fields: &formula.fields,
+                columns: &columns,
                 conditions: &mut conditions,
                 payloads: &mut payloads,
                 payload: None,
@@ -349,7 +379,7 @@ pub(in super::super) fn best(
             let score = match point.value(&formula.root) {
                 Ok(value) => value as f32,
                 Err(Flaw::Error(error)) => return Err(error),
-                Err(Flaw::Undefined(term)) => return Err(undefined(term.flaw())),
+                Err(Flaw::Undefined(term)) => return Err(undefined(term.flaw(&formula.fields))),
             };
             if !score.is_finite() {
                 return Err(undefined("it is too large for 32 bits".to_owned()));

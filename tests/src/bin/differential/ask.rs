@@ -400,7 +400,7 @@ fn order(docs: &Collection, points: &Points, random: &mut Random) -> Result<bool
     let expected: Vec<_> = expected.into_iter().skip(offset).take(limit).collect();
     let is_it = |(hit, (value, id)): (&Hit, &(Value, &PointId))| {
         let own = hit.order_value.as_ref();
-        hit.id == **id && own.is_some_and(|own| compare(own, value).is_eq())
+        hit.id == **id && own.is_some_and(|own| ascending(own, value).is_eq())
     };
     if hits.len() == expected.len() && hits.iter().zip(&expected).all(is_it) {
         return Ok(true);

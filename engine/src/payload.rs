@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::{Map, Value};
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 /// What a point carries beside its vectors: a JSON object. Cheap to clone.
@@ -174,7 +174,9 @@ impl PartialEq for Payload {
 
 impl Default for Payload {
     fn default() -> Self {
-        Self::from(Map::new())
+        // Every hit that shows no payload has one.
+        static EMPTY: LazyLock<Payload> = LazyLock::new(|| Payload::from(Map::new()));
+        EMPTY.clone()
     }
 }
 

@@ -3,13 +3,15 @@
 //! Larger scores are better; among equal scores the smaller item is. The result therefore does
 //! not depend on the order in which items come. Scores are compared by `total_cmp`.
 
-use std::{cmp::Ordering, collections::BinaryHeap};
+use std::{cmp::Ordering, collections::BinaryHeap, mem};
 
 /// Keeps the best `k` items that it is offered.
 #[derive(Debug)]
 pub(crate) struct TopK<T> {
     k: usize,
-    /// The worst of the kept is on top.
+    /// As long as there is a place left.
+    first: Vec<Scored<T>>,
+    /// All of them from then on: the worst is on top.
     kept: BinaryHeap<Scored<T>>,
 }
 
@@ -30,7 +32,8 @@ impl<T: Ord> TopK<T> {
         Self {
             k,
             // A limit may be far larger than the collection: grow with what comes.
-            kept: BinaryHeap::with_capacity(k.min(1_024)),
+            first: Vec::with_capacity(k.min(1_024)),
+            kept: BinaryHeap::new(),
         }
     }
 
@@ -58,7 +61,10 @@ impl<T: Ord> TopK<T> {
     pub(crate) fn offer(&mut self, score: f32, item: T) {
         let offered = Scored { score, item };
         if self.kept.len() < self.k {
-            self.kept.push(offered);
+            self.first.push(offered);
+            if self.first.len() == self.k {
+                self.kept = mem::take(&mut self.first).into();
+            }
         } else if let Some(mut worst) = self.kept.peek_mut()
             && offered < *worst
         {
@@ -68,10 +74,12 @@ impl<T: Ord> TopK<T> {
 
     /// The kept items, the best first.
     pub(crate) fn into_sorted(self) -> impl Iterator<Item = (f32, T)> {
-        self.kept
-            .into_sorted_vec()
-            .into_iter()
-            .map(|scored| (scored.score, scored.item))
+        let mut all = match self.kept.is_empty() {
+            true => self.first,
+            false => self.kept.into_vec(),
+        };
+        all.sort_unstable();
+        all.into_iter().map(|scored| (scored.score, scored.item))
     }
 }
 

@@ -7,6 +7,7 @@ mod points;
 
 use crate::{
     agree::{agree, overlap},
+    differential::is_tied,
     options::Options,
     peer::Answering,
     protocol::{Took, write_lines},
@@ -44,7 +45,7 @@ pub(crate) fn run(options: &Options) -> usize {
         .expect("room on the disk");
     let (mut systems, mut skipped) = start(options, &hold);
     for asked in &files {
-        skipped += check(asked, &mut systems);
+        skipped += check(asked, &mut systems, directory.path());
     }
     let entries = (0..systems.len()).flat_map(|at| files.iter().map(move |asked| (at, asked)));
     let mut entries: Vec<(usize, &Asked, Samples)> = entries
@@ -145,7 +146,7 @@ fn start(options: &Options, hold: &Hold) -> (Vec<Answering>, usize) {
 
 /// Whether all give the same exact answers, and how much of them is found by the help of indexes; how many
 /// questions could not be compared.
-fn check(asked: &Asked, systems: &mut [Answering]) -> usize {
+fn check(asked: &Asked, systems: &mut [Answering], directory: &Path) -> usize {
     let exact = asked.exact.as_deref().unwrap_or(asked);
     let answers = |asked: &Asked, system: &mut Answering| {
         let took = asked.ask(system, usize::MAX, true);
@@ -153,7 +154,8 @@ fn check(asked: &Asked, systems: &mut [Answering]) -> usize {
     };
     let mut truth: Option<Vec<Value>> = None;
     let mut skipped = 0;
-    for system in systems {
+    for at in 0..systems.len() {
+        let system = &mut systems[at];
         let all = answers(exact, system).and_then(|it| Ok((it, answers(asked, system)?)));
         let (exact_answers, found) = match all {
             Ok(all) => all,
@@ -182,9 +184,15 @@ fn check(asked: &Asked, systems: &mut [Answering]) -> usize {
             truth = Some(exact_answers);
             continue;
         };
-        let mut differing = 0;
+        let name = |what| format!("queries/{}/{what}/{}", asked.name, system.system.name);
+        let (differing_name, tied_name) = (name("differing"), name("tied"));
+        let (mut differing, mut tied) = (0, 0);
         for ((question, ours), theirs) in exact.questions.iter().zip(truth).zip(&exact_answers) {
             if let Err(error) = agree(question, ours, theirs) {
+                if is_tied(question, &mut systems[0], directory) == Ok(true) {
+                    tied += 1;
+                    continue;
+                }
                 differing += 1;
                 if differing == 1 {
                     let question = serde_json::to_string(question).unwrap_or_default();
@@ -193,9 +201,12 @@ fn check(asked: &Asked, systems: &mut [Answering]) -> usize {
                 }
             }
         }
-        let name = format!("queries/{}/differing/{}", asked.name, system.system.name);
-        let figure = Figure::new(name, f64::from(differing), "count", n);
+        let figure = Figure::new(differing_name, f64::from(differing), "count", n);
         figure.seeded(SEED).at_most(0.0).print();
+        if tied > 0 {
+            let figure = Figure::new(tied_name, f64::from(tied), "count", n);
+            figure.seeded(SEED).print();
+        }
     }
     skipped
 }

@@ -92,12 +92,19 @@ impl<'a> Bound<'a> {
         self.root.asks()
     }
 
-    /// The rows that match, if that is known without payloads. Takes as long as listing what each condition holds for.
-    pub(super) fn known(&self) -> Result<Option<RowSet>> {
+    /// The rows that match, if that is known without payloads. Takes as long as listing what each condition holds for, or
+    /// as looking at the rows of the shortest list that they are all in.
+    pub(super) fn known(&mut self) -> Result<Option<RowSet>> {
         if self.reads_payloads() {
             return Ok(None);
         }
-        self.root.known(self.part.rows(), self.cancel)
+        let all = self.part.rows();
+        if self.root.listed(all).saturating_mul(LISTED) < self.root.entries() {
+            let mut found = RowSet::none(all);
+            self.rows()?.into_iter().for_each(|row| found.insert(row));
+            return Ok(Some(found));
+        }
+        self.root.known(all, self.cancel)
     }
 
     /// Lists the rows that match, where that takes less time than to ask for about so many of them one by one.

@@ -28,7 +28,7 @@ pub(crate) fn count(view: &View, filter: Option<&Conditions>, cancel: &Cancel) -
 /// How many live rows of a part match.
 pub(super) fn count_in(part: &Part, filter: Option<&Conditions>, cancel: &Cancel) -> Result<u64> {
     let mut filter = bound(filter, part, cancel)?;
-    if let (Part::Stored(stored), Some(filter)) = (part, &filter)
+    if let (Part::Stored(stored), Some(filter)) = (part, &mut filter)
         && let Some(found) = count_known(stored, filter, cancel)?
     {
         return Ok(found);
@@ -43,7 +43,7 @@ pub(super) fn count_in(part: &Part, filter: Option<&Conditions>, cancel: &Cancel
 }
 
 /// How many live rows of a segment match, if that is known without payloads.
-fn count_known(stored: &Stored, filter: &Bound<'_>, cancel: &Cancel) -> Result<Option<u64>> {
+fn count_known(stored: &Stored, filter: &mut Bound<'_>, cancel: &Cancel) -> Result<Option<u64>> {
     let rows = u64::from(stored.segment.segment.rows());
     let ((least, most), live) = (filter.bounds(), stored.live());
     if least == most && live == (rows, rows) {

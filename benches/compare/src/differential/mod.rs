@@ -131,7 +131,7 @@ fn round(
                     tally.excused += 1;
                     return Ok(());
                 }
-                if is_tied(question, systems, directory)? {
+                if is_tied(question, &mut systems.ours[0].1, directory)? {
                     tally.tied += 1;
                     return Ok(());
                 }
@@ -188,13 +188,17 @@ fn answers(
 
 /// Whether what comes of a question depends on the order of prefetched hits whose scores are nearly the same. That
 /// of a rounded sum decides then.
-fn is_tied(question: &Question, systems: &mut Systems, directory: &Path) -> Result<bool, String> {
+pub(crate) fn is_tied(
+    question: &Question,
+    ours: &mut Answering,
+    directory: &Path,
+) -> Result<bool, String> {
     let Question::Search(search) = question else {
         return Ok(false);
     };
     let mut parts: Vec<Question> = Vec::new();
     gather(search, search.filter.as_ref(), &mut parts);
-    let lists = answers(&mut systems.ours[0].1, &parts, directory)?;
+    let lists = answers(ours, &parts, directory)?;
     let are_near = |pair: &[f64]| (pair[0] - pair[1]).abs() <= 1e-6 * (1.0 + pair[0].abs());
     let is_tied = |list: &Value| {
         let scores = list.as_array().into_iter().flatten();

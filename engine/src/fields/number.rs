@@ -39,9 +39,7 @@ impl Key {
         // One that is no number comes from no value.
         whole.unwrap_or_else(|| Number::from_f64(float).unwrap_or_else(|| 0.into()))
     }
-}
 
-impl Key {
     /// The nearest float.
     pub(super) fn float(self) -> f64 {
         f64::from_bits(match self.float & SIGN {

@@ -29,8 +29,8 @@ use std::cmp::Ordering;
 /// Booleans come first, false before true, then numbers by what they are worth, then strings by their
 /// bytes; descending the other way round. Of a field that is declared as
 /// [`Field::DateTime`](crate::Field::DateTime) the strings that are date-times come by their instants, to
-/// the microsecond, before the others. A list counts by its smallest value, descending by its largest. Points without a value are left out. Among equal values the smaller id comes first, either
-/// way.
+/// the microsecond, before the others. A list counts by its smallest value, descending by its largest.
+/// Points without a value are left out. Among equal values the smaller id comes first, either way.
 ///
 /// ```
 /// # use amphora::{Database, Field, Point, Query, Schema, vfs::MemoryVfs};

@@ -139,7 +139,7 @@ impl Rule {
         match self {
             Self::Best(positive, _) if !positive.is_empty() => Some(Leads {
                 vectors: positive.iter().map(of).collect(),
-                times: vec![4, 32],
+                times: vec![2, 32],
                 are_apart: false,
             }),
             // A sum of products is a product with the sum.

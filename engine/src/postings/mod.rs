@@ -9,11 +9,13 @@ mod block;
 mod collector;
 mod cursor;
 mod list;
+mod source;
 
 pub(crate) use block::{BLOCK, put_numbers, put_rest, put_rest_entry, take_rest};
 pub(crate) use collector::Collector;
 pub(crate) use cursor::{Cursor, END};
 pub(crate) use list::{Blocks, Bound, List};
+pub(crate) use source::Source;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod ids;
 mod lists;
 mod missed;
 mod payloads;
+mod index;
 mod texts;
 mod sparse;
 mod reader;

@@ -8,9 +8,8 @@ use super::{
     columns::StoredColumn,
     format::{Contents, Kind, Sections},
     ids::Ids,
+    index::{IndexSections, StoredIndex},
     payloads::{PayloadReader, Payloads},
-    sparse::{SparseSections, StoredSparse},
-    texts::{StoredText, TextSections},
     vectors::Vectors,
     writer::VectorShape,
 };
@@ -30,6 +29,9 @@ use crate::{
 };
 use std::ops::Range;
 
+type StoredText<'a> = text::Stored<IndexSections<'a, text::Section>>;
+type StoredSparse<'a> = sparse::Stored<IndexSections<'a, sparse::Section>>;
+
 /// An open segment file.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -38,8 +40,8 @@ pub(crate) struct Segment {
     vectors: Box<[Vectors]>,
     payloads: Payloads,
     columns: Box<[StoredColumn]>,
-    texts: Box<[StoredText]>,
-    sparse: Box<[StoredSparse]>,
+    texts: Box<[StoredIndex<text::Section>]>,
+    sparse: Box<[StoredIndex<sparse::Section>]>,
     /// Absent if no row expires.
     expiries: Option<SectionId>,
 }
@@ -67,12 +69,12 @@ impl Segment {
             texts: contents
                 .texts
                 .iter()
-                .map(|number| StoredText::open(&sections, *number))
+                .map(|number| StoredIndex::open(&sections, *number))
                 .collect::<Result<_>>()?,
             sparse: contents
                 .sparse
                 .iter()
-                .map(|number| StoredSparse::open(&sections, *number))
+                .map(|number| StoredIndex::open(&sections, *number))
                 .collect::<Result<_>>()?,
             expiries: open_expiries(&sections)?,
             sections,
@@ -180,15 +182,23 @@ impl Segment {
     }
 
     /// The index over the text `number`, if it was in the schema when the segment was written.
-    pub(crate) fn text(&self, number: u32) -> Result<Option<text::Stored<TextSections<'_>>>> {
+    pub(crate) fn text(&self, number: u32) -> Result<Option<StoredText<'_>>> {
         let text = self.texts.iter().find(|text| text.number() == number);
-        text.map(|text| text.get(&self.sections)).transpose()
+        text.map(|text| self.open_text(*text)).transpose()
     }
 
     /// The sparse vector `number` of its rows, if any has it, and the index over it.
-    pub(crate) fn sparse(&self, number: u32) -> Result<Option<sparse::Stored<SparseSections<'_>>>> {
+    pub(crate) fn sparse(&self, number: u32) -> Result<Option<StoredSparse<'_>>> {
         let sparse = self.sparse.iter().find(|it| it.number() == number);
-        sparse.map(|sparse| sparse.get(&self.sections)).transpose()
+        sparse.map(|sparse| self.open_sparse(*sparse)).transpose()
+    }
+
+    fn open_text(&self, index: StoredIndex<text::Section>) -> Result<StoredText<'_>> {
+        text::Stored::open(index.of(&self.sections), self.rows())
+    }
+
+    fn open_sparse(&self, index: StoredIndex<sparse::Section>) -> Result<StoredSparse<'_>> {
+        sparse::Stored::open(index.of(&self.sections), self.rows())
     }
 
     /// Reads everything and gives every flaw: each chunk that differs from its checksum, and, of
@@ -212,10 +222,12 @@ impl Segment {
             flaws.extend(column.verify(&self.sections).err());
         }
         for text in &self.texts {
-            flaws.extend(text.verify(&self.sections, cancel).err());
+            let found = self.open_text(*text).and_then(|it| it.verify(cancel));
+            flaws.extend(found.err());
         }
         for sparse in &self.sparse {
-            flaws.extend(sparse.verify(&self.sections, cancel).err());
+            let found = self.open_sparse(*sparse).and_then(|it| it.verify(cancel));
+            flaws.extend(found.err());
         }
         flaws.extend(self.payloads().verify(|| cancel.check())?);
         Ok(flaws)

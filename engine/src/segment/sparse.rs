@@ -5,87 +5,25 @@
 pub(super) mod tests;
 
 use super::{
-    format::{Kind, Output, Sections},
+    format::{Kind, Output},
+    index,
     writer::Source,
 };
 use crate::{
-    cancel::Cancel,
-    codec::DecodeError,
-    container::SectionId,
-    error::{Error, Result},
-    sparse::{self, Section, Stored, put_vector, vector_len},
+    error::Result,
+    sparse::{Section, put_vector, vector_len},
 };
 
-/// Where a sparse vector of the schema is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct StoredSparse {
-    number: u32,
-    starts: SectionId,
-    vectors: SectionId,
-    dimensions: SectionId,
-    postings: SectionId,
-}
+impl index::Section for Section {
+    const KINDS: [Kind; 4] = [
+        Kind::SparseStarts,
+        Kind::SparseVectors,
+        Kind::SparseDimensions,
+        Kind::SparsePostings,
+    ];
 
-/// The sections of one sparse vector.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SparseSections<'a> {
-    sections: &'a Sections,
-    sparse: StoredSparse,
-}
-
-impl StoredSparse {
-    /// Finds the sections of the sparse vector `number`; reads nothing of them.
-    pub(super) fn open(sections: &Sections, number: u32) -> Result<Self> {
-        Ok(Self {
-            number,
-            starts: sections.need(Kind::SparseStarts, number)?,
-            vectors: sections.need(Kind::SparseVectors, number)?,
-            dimensions: sections.need(Kind::SparseDimensions, number)?,
-            postings: sections.need(Kind::SparsePostings, number)?,
-        })
-    }
-
-    pub(super) fn number(&self) -> u32 {
-        self.number
-    }
-
-    pub(super) fn get(self, sections: &Sections) -> Result<Stored<SparseSections<'_>>> {
-        let rows = sections.rows;
-        let source = SparseSections {
-            sections,
-            sparse: self,
-        };
-        Stored::open(source, rows)
-    }
-
-    /// Whether it holds together. Its checksums were compared before.
-    pub(super) fn verify(self, sections: &Sections, cancel: &Cancel) -> Result<()> {
-        self.get(sections)?.verify(cancel)
-    }
-}
-
-impl SparseSections<'_> {
-    fn id(&self, section: Section) -> SectionId {
-        match section {
-            Section::Starts => self.sparse.starts,
-            Section::Vectors => self.sparse.vectors,
-            Section::Dimensions => self.sparse.dimensions,
-            Section::Postings => self.sparse.postings,
-        }
-    }
-}
-
-impl sparse::Source for SparseSections<'_> {
-    fn len(&self, section: Section) -> usize {
-        self.sections.len(self.id(section))
-    }
-
-    fn bytes(&self, section: Section, start: usize, len: usize) -> Result<&[u8]> {
-        self.sections.bytes(self.id(section), start, len)
-    }
-
-    fn corrupted(&self, section: Section, at: usize, flaw: DecodeError) -> Error {
-        self.sections.corrupted(self.id(section), at, flaw)
+    fn place(self) -> usize {
+        self as usize
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) use accept::{accept, widened};
 pub(crate) use grown::GrownSparse;
 pub(crate) use merge::{Input, merge};
 pub(crate) use search::{Weighed, search, search_rows};
-pub(crate) use stored::{Section, Source, Stored, put_vector, vector_len};
+pub(crate) use stored::{Section, Stored, put_vector, vector_len};
 
 use crate::{
     cancel::Cancel,

@@ -19,7 +19,7 @@ use crate::{
     cancel::Cancel,
     codec::{DecodeError, Decoded, Decoder, put_u32, put_u64, put_varint},
     error::{Error, Result},
-    postings::List,
+    postings::{List, Source},
     sparse_vector::{Halves, SparseVector},
 };
 
@@ -34,17 +34,6 @@ pub(crate) enum Section {
     Vectors,
     Dimensions,
     Postings,
-}
-
-/// Where the bytes of an index come from.
-pub(crate) trait Source {
-    fn len(&self, section: Section) -> usize;
-
-    /// `len` bytes from `start` on; an error if they lead out of the section.
-    fn bytes(&self, section: Section, start: usize, len: usize) -> Result<&[u8]>;
-
-    /// The error that the section does not hold at byte `at` what was expected.
-    fn corrupted(&self, section: Section, at: usize, flaw: DecodeError) -> Error;
 }
 
 /// Appends a vector as rows have it.
@@ -144,7 +133,7 @@ pub(crate) struct Stored<S> {
     header: Header,
 }
 
-impl<S: Source> Stored<S> {
+impl<S: Source<Section>> Stored<S> {
     /// That of a part that has so many rows.
     pub(crate) fn open(source: S, rows: u32) -> Result<Self> {
         let bytes = source.bytes(Section::Dimensions, 0, HEADER)?;
@@ -240,7 +229,7 @@ impl<S: Source> Stored<S> {
     }
 }
 
-impl<S: Source> Index for Stored<S> {
+impl<S: Source<Section>> Index for Stored<S> {
     fn rows(&self) -> u32 {
         self.header.rows
     }

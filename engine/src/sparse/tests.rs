@@ -5,7 +5,7 @@ use super::{memory::View, *};
 use crate::{
     codec::put_u64,
     error::ErrorKind,
-    postings::Collector,
+    postings::{Collector, Source},
     sparse_vector::{Halves, SparseVector},
     top_k::TopK,
 };
@@ -54,7 +54,7 @@ impl Bytes {
     }
 }
 
-impl Source for &Bytes {
+impl Source<Section> for &Bytes {
     fn len(&self, section: Section) -> usize {
         self.section(section).len()
     }

@@ -1,15 +1,15 @@
 //! Reads all of an index in a file, and whether it says the same everywhere.
 
-use super::{Source, Stored, stored::Section, weight::Span};
+use super::{Stored, stored::Section, weight::Span};
 use crate::{
     cancel::Cancel,
     codec::DecodeError,
     error::Result,
-    postings::{Cursor, END, List},
+    postings::{Cursor, END, List, Source},
     sparse_vector::is_weight,
 };
 
-impl<S: Source> Stored<S> {
+impl<S: Source<Section>> Stored<S> {
     /// Reads everything. Checksums were compared before.
     ///
     /// # Errors

@@ -12,8 +12,6 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use index::Builder;
-pub(crate) use index::{
-    Bytes, Index, Input, Memory, Pattern, Section, Source, Stored, View, merge,
-};
+pub(crate) use index::{Bytes, Index, Input, Memory, Pattern, Section, Stored, View, merge};
 pub use search::Bm25;
 pub(crate) use search::{Fields, Query, Weighed, search, search_rows};

@@ -5,7 +5,7 @@ use crate::{
     cancel::Cancel,
     codec::{DecodeError, Decoded},
     error::{Error, Result},
-    postings::{Collector, List},
+    postings::{Collector, List, Source},
     top_k::TopK,
 };
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 /// The tokens of each row, with their positions.
 pub(super) type Texts = Vec<Vec<(String, u32)>>;
 
-impl Source for Bytes {
+impl Source<Section> for Bytes {
     fn len(&self, section: Section) -> usize {
         self.section(section).len()
     }

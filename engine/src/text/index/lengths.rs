@@ -3,8 +3,8 @@
 //! Lucene's `SmallFloat.intToByte4`: exact below 40, from there on the four highest bits, rounded
 //! down. Rows in memory and in files are rounded alike, so that they are scored alike.
 
-use super::{Section, Source};
-use crate::error::Result;
+use super::Section;
+use crate::{error::Result, postings::Source};
 use std::sync::Arc;
 
 /// Codes that stand for themselves before the floats begin.
@@ -47,7 +47,7 @@ pub(in crate::text) fn decode(code: u8) -> u32 {
 /// The codes of all rows of a part, to be looked at for one query.
 pub(crate) enum Lengths<'a> {
     /// In a file, with the number of rows.
-    Stored(&'a dyn Source, u32),
+    Stored(&'a dyn Source<Section>, u32),
     /// Full pages in memory, and a copy of the last one.
     Shared(Arc<Vec<Arc<[u8]>>>, Box<[u8]>),
 }

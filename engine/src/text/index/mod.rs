@@ -53,17 +53,6 @@ pub(crate) enum Section {
     Lengths,
 }
 
-/// Where the bytes of an index come from.
-pub(crate) trait Source {
-    fn len(&self, section: Section) -> usize;
-
-    /// `len` bytes from `start` on; an error if they lead out of the section.
-    fn bytes(&self, section: Section, start: usize, len: usize) -> Result<&[u8]>;
-
-    /// The error that the section does not hold at byte `at` what was expected.
-    fn corrupted(&self, section: Section, at: usize, flaw: DecodeError) -> Error;
-}
-
 /// What a part adds to what BM25 knows of a field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statistics {

@@ -4,7 +4,7 @@
 //! then nothing but the term's own lists.
 
 use super::{
-    Index, Lengths, Matched, Matches, Pattern, Section, Source, Statistics,
+    Index, Lengths, Matched, Matches, Pattern, Section, Statistics,
     dictionary::{Entry, HEADER, Header, KEY, Terms, key},
     pattern::Walk,
 };
@@ -12,7 +12,7 @@ use crate::{
     cancel::Cancel,
     codec::{DecodeError, Decoded},
     error::{Error, Result},
-    postings::List,
+    postings::{List, Source},
 };
 use std::cmp::Ordering;
 
@@ -23,7 +23,7 @@ pub(crate) struct Stored<S> {
     header: Header,
 }
 
-impl<S: Source> Stored<S> {
+impl<S: Source<Section>> Stored<S> {
     /// An index of a part that has so many rows.
     pub(crate) fn open(source: S, rows: u32) -> Result<Self> {
         let bytes = source.bytes(Section::Dictionary, 0, HEADER)?;
@@ -165,7 +165,7 @@ impl<S: Source> Stored<S> {
     }
 }
 
-impl<S: Source> Index for Stored<S> {
+impl<S: Source<Section>> Index for Stored<S> {
     fn rows(&self) -> u32 {
         self.header.rows
     }
@@ -224,7 +224,7 @@ struct Listing<'a, S> {
     is_over: bool,
 }
 
-impl<S: Source> Listing<'_, S> {
+impl<S: Source<Section>> Listing<'_, S> {
     fn advance(&mut self) -> Result<Option<Matched>> {
         loop {
             let Some(terms) = &mut self.terms else {
@@ -294,7 +294,7 @@ impl<S: Source> Listing<'_, S> {
     }
 }
 
-impl<S: Source> Iterator for Listing<'_, S> {
+impl<S: Source<Section>> Iterator for Listing<'_, S> {
     type Item = Result<Matched>;
 
     fn next(&mut self) -> Option<Self::Item> {

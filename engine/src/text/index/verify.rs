@@ -1,14 +1,14 @@
 //! Reads all of an index in a file, and whether it says the same everywhere.
 
-use super::{Index, Section, Source, Statistics, Stored, bounds::covers, lengths::encode};
+use super::{Index, Section, Statistics, Stored, bounds::covers, lengths::encode};
 use crate::{
     cancel::Cancel,
     codec::DecodeError,
     error::Result,
-    postings::{BLOCK, Cursor, END, List},
+    postings::{BLOCK, Cursor, END, List, Source},
 };
 
-impl<S: Source> Stored<S> {
+impl<S: Source<Section>> Stored<S> {
     /// Reads everything. Checksums were compared before.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! `cargo run --release -p amphora-benches -- NAME` prints one JSON object per figure and line.
 //! Machines are shared and noisy: read ratios, not absolute times.
 
+mod exhaustive;
 mod filtered;
 mod growth;
 mod handoff;

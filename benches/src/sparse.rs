@@ -6,18 +6,13 @@
 //! through lists in memory, of rows with their weights, one dimension after the other.
 
 use crate::{
+    exhaustive::{best, compare},
     kernel::{from_half, to_halves},
-    sample::in_turns,
     subject::{K, Subject, building_fast},
 };
-use amphora::{Hit, Op, Point, Query, Result, Schema, Sparse, SparseVector};
-use amphora_tests::{
-    data,
-    passages::{Passages, SEED},
-    process::{processor, thread_processor},
-    report::Figure,
-};
-use std::{collections::HashMap, hint::black_box};
+use amphora::{Point, Query, Schema, Sparse, SparseVector};
+use amphora_tests::{data, passages::Passages, process::processor, report::Figure};
+use std::collections::HashMap;
 
 const SPARSE: &str = "words";
 
@@ -125,39 +120,12 @@ fn measure(
 
     let turns = if quick { 5 } else { 21 };
     for (kind, queries) in queries {
-        let ask = |query: &SparseVector| {
+        let name = format!("sparse/{set}/search/{kind}");
+        let everything = |query: &SparseVector| lists.best(query);
+        compare(&name, (queries, 1e-4, turns), everything, |query| {
             let query = Query::sparse(SPARSE, query.clone()).limit(K);
             subject.points.search(query.with_payload(false))
-        };
-        let scores = |op: Op<Vec<Hit>>| -> Result<Vec<f32>> {
-            Ok(op.wait()?.iter().map(|hit| hit.score).collect())
-        };
-        for query in queries {
-            let found = scores(ask(query)).expect("hits");
-            let expected = lists.best(query);
-            for (found, expected) in found.iter().zip(expected) {
-                assert!(
-                    (found - expected).abs() < 1e-4,
-                    "{query:?}: {found}, not {expected}"
-                );
-            }
-        }
-        let costs = in_turns(turns, 2, |way| {
-            let before = thread_processor();
-            for query in queries {
-                match way {
-                    0 => drop(black_box(lists.best(query))),
-                    _ => drop(black_box(scores(ask(query)).expect("hits"))),
-                }
-            }
-            (thread_processor() - before) * 1e6 / queries.len() as f64
         });
-        let name = format!("sparse/{set}/search/{kind}/cpu {}", costs[1].spread());
-        Figure::new(name, costs[1].median(), "us", turns as u64)
-            .seeded(SEED)
-            .against(costs[0].median())
-            .ratio_at_most(1.0)
-            .print();
     }
     subject.close();
 }
@@ -199,14 +167,6 @@ impl Lists {
                 scores[*row as usize] += weight * own;
             }
         }
-        let mut best = [0.0f32; K];
-        for score in scores {
-            if score > best[K - 1] {
-                let place = best.partition_point(|kept| *kept >= score);
-                best[place..].rotate_right(1);
-                best[place] = score;
-            }
-        }
-        best
+        best(&scores)
     }
 }

@@ -5,17 +5,13 @@
 //! lists in memory, of rows with their occurrences, one word after the other.
 
 use crate::{
-    sample::in_turns,
+    exhaustive::{best, compare},
     subject::{K, Subject, building_fast},
 };
-use amphora::{Op, Point, Query, Result, Schema, Text};
-use amphora_tests::{
-    passages::{Passages, SEED},
-    process::{processor, thread_processor},
-    report::Figure,
-};
+use amphora::{Point, Query, Schema, Text};
+use amphora_tests::{passages::Passages, process::processor, report::Figure};
 use serde_json::json;
-use std::{collections::HashMap, hint::black_box};
+use std::collections::HashMap;
 
 const TEXT: &str = "text";
 
@@ -38,37 +34,12 @@ pub(crate) fn run(quick: bool, _only: Option<&str>) {
 
     let turns = if quick { 5 } else { 21 };
     for (name, queries) in passages.queries() {
-        let ask = |query: &[&str]| {
+        let name = format!("text/search/{name}");
+        let everything = |query: &Vec<&str>| lists.best(query);
+        compare(&name, (&queries, 1e-3, turns), everything, |query| {
             let query = Query::text(TEXT, query.join(" ")).limit(K);
             subject.points.search(query.with_payload(false))
-        };
-        let first = |op: Op<Vec<amphora::Hit>>| -> Result<f32> {
-            Ok(op.wait()?.first().map_or(0.0, |hit| hit.score))
-        };
-        for query in &queries {
-            let found = first(ask(query)).expect("hits");
-            let expected = lists.best(query);
-            assert!(
-                (found - expected).abs() < 1e-3,
-                "{query:?}: {found}, not {expected}"
-            );
-        }
-        let costs = in_turns(turns, 2, |way| {
-            let before = thread_processor();
-            for query in &queries {
-                match way {
-                    0 => drop(black_box(lists.best(query))),
-                    _ => drop(black_box(first(ask(query)).expect("hits"))),
-                }
-            }
-            (thread_processor() - before) * 1e6 / queries.len() as f64
         });
-        let name = format!("text/search/{name}/cpu {}", costs[1].spread());
-        Figure::new(name, costs[1].median(), "us", turns as u64)
-            .seeded(SEED)
-            .against(costs[0].median())
-            .ratio_at_most(1.0)
-            .print();
     }
     subject.close();
 }
@@ -108,8 +79,8 @@ impl Lists {
         }
     }
 
-    /// The best score, having scored every row and kept the best [`K`].
-    fn best(&self, query: &[&str]) -> f32 {
+    /// The best [`K`] scores, having scored every row.
+    fn best(&self, query: &[&str]) -> [f32; K] {
         let rows = self.lengths.len();
         let mut scores = vec![0.0f32; rows];
         for word in query {
@@ -125,15 +96,7 @@ impl Lists {
                 scores[*row as usize] += idf * count / (count + norm);
             }
         }
-        let mut best = [0.0f32; K];
-        for score in scores {
-            if score > best[K - 1] {
-                let place = best.partition_point(|kept| *kept >= score);
-                best[place..].rotate_right(1);
-                best[place] = score;
-            }
-        }
-        best[0]
+        best(&scores)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod sample;
 pub mod selective;
 pub mod settings;
 pub mod stored;
+pub mod subject;
 pub mod truth;
 pub mod weights;
 pub mod words;

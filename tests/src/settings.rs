@@ -3,8 +3,15 @@
 use std::{
     env,
     process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
     time::{Duration, Instant, SystemTime},
 };
+
+const THREADS: usize = 2;
 
 const SHARED: &str = "\
   --quick         once, within a few minutes (the default)
@@ -83,6 +90,32 @@ impl Settings {
     pub fn goes_on(&self) -> bool {
         self.duration
             .is_some_and(|duration| self.elapsed() < duration)
+    }
+
+    /// Does rounds on two threads, by their numbers from 0 on: so many, and others for as long as was asked. Gives what each
+    /// comes to to `take`.
+    ///
+    /// # Panics
+    ///
+    /// If a round does.
+    pub fn rounds<T>(&self, least: u64, run: impl Fn(u64) -> T + Sync, take: impl FnMut(T) + Send) {
+        let (next, take) = (AtomicU64::new(0), Mutex::new(take));
+        let work = || {
+            loop {
+                let round = next.fetch_add(1, Ordering::Relaxed);
+                if round >= least && !self.goes_on() {
+                    return;
+                }
+                let done = run(round);
+                let mut take = take.lock().unwrap_or_else(PoisonError::into_inner);
+                take(done);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(work);
+            }
+        });
     }
 }
 

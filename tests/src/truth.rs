@@ -55,6 +55,19 @@ pub fn rows(hits: &[Hit]) -> Vec<i64> {
     hits.iter().map(row).collect()
 }
 
+/// The number that an id is.
+///
+/// # Panics
+///
+/// If it is none.
+#[must_use]
+pub fn number(id: &PointId) -> u64 {
+    match id {
+        PointId::Number(number) => *number,
+        _ => panic!("{id} is no number"),
+    }
+}
+
 /// The product of two vectors. Eight sums, so that the compiler may add them side by side.
 #[must_use]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -3,14 +3,17 @@
 
 use amphora::{
     Collection, Database, Edit, Error, ErrorKind, Field, Fusion, Hit, Limits, Metric, Mmr, Options,
-    Point, PointId, Query, Schema, Sparse, SparseVector, Text, Vector, field, vfs::MemoryVfs,
+    Point, Query, Schema, Sparse, SparseVector, Text, Vector, field, vfs::MemoryVfs,
 };
-use amphora_tests::random::Random;
+use amphora_tests::{
+    random::Random,
+    subject::{Kept, check_wherever_points_lie, open},
+    truth::number,
+};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
-    path::Path,
 };
 
 const LIMIT: usize = 12;
@@ -44,21 +47,11 @@ fn any_vector(most: u64, random: &mut Random) -> SparseVector {
     vector(entries)
 }
 
-/// A collection, and the vectors that it must hold.
-struct Subject {
-    db: Database,
-    docs: Collection,
+/// The vectors of points.
+#[derive(Clone)]
+struct Vectors {
     vectors: BTreeMap<u64, SparseVector>,
     random: Random,
-}
-
-fn open(path: &Path) -> Database {
-    let options = Options {
-        memtable_bytes: 256 << 10,
-        ..Options::default()
-    };
-    let opening = Database::builder(path).options(options);
-    opening.open().wait().expect("it opens")
 }
 
 fn in_memory() -> Database {
@@ -66,52 +59,7 @@ fn in_memory() -> Database {
     opening.wait().expect("it opens")
 }
 
-impl Subject {
-    fn create(path: &Path) -> Self {
-        let db = open(path);
-        let docs = db.create_collection("docs", schema()).wait();
-        Self {
-            docs: docs.expect("new"),
-            db,
-            vectors: BTreeMap::new(),
-            random: Random(4),
-        }
-    }
-
-    fn reopened(self, path: &Path) -> Self {
-        self.db.close().wait().expect("closed");
-        let db = open(path);
-        let docs = db.collection("docs").wait().expect("there");
-        Self { db, docs, ..self }
-    }
-
-    fn fill(&mut self, ids: Range<u64>) {
-        let mut points = Vec::new();
-        for id in ids {
-            let mut point = Point::new(id).payload(json!({ "part": id % 7 }));
-            self.vectors.remove(&id);
-            // Some have none.
-            if id % 11 != 3 {
-                let vector = any_vector(14, &mut self.random);
-                point = point
-                    .sparse("plain", vector.clone())
-                    .sparse("idf", vector.clone());
-                self.vectors.insert(id, vector);
-            }
-            points.push(point);
-        }
-        self.docs.upsert(points).wait().expect("written");
-    }
-
-    fn delete(&mut self, ids: Range<u64>) {
-        self.docs.delete(ids.clone()).wait().expect("deleted");
-        self.vectors.retain(|id, _| !ids.contains(id));
-    }
-
-    fn search(&self, query: Query) -> Vec<Hit> {
-        self.docs.search(query).wait().expect("hits")
-    }
-
+impl Vectors {
     /// The best by scoring everything, each dimension of the query times what `factor` says.
     fn best(
         &self,
@@ -152,15 +100,39 @@ impl Subject {
         let (all, with) = (all as f64, with as f64);
         (1.0 + (all - with + 0.5) / (with + 0.5)).ln()
     }
+}
 
-    /// Compares what is read and searched with what must be there.
-    fn check(&self) -> Vec<Vec<Hit>> {
+impl Kept for Vectors {
+    fn fill(&mut self, ids: Range<u64>) -> Vec<Point> {
+        let mut points = Vec::new();
+        for id in ids {
+            let mut point = Point::new(id).payload(json!({ "part": id % 7 }));
+            self.vectors.remove(&id);
+            // Some have none.
+            if id % 11 != 3 {
+                let vector = any_vector(14, &mut self.random);
+                point = point
+                    .sparse("plain", vector.clone())
+                    .sparse("idf", vector.clone());
+                self.vectors.insert(id, vector);
+            }
+            points.push(point);
+        }
+        points
+    }
+
+    fn forget(&mut self, ids: Range<u64>) {
+        self.vectors.retain(|id, _| !ids.contains(id));
+    }
+
+    fn check(&self, docs: &Collection) -> Vec<Vec<Hit>> {
         let mut random = Random(99);
+        let search = |query: Query| docs.search(query).wait().expect("hits");
         let mut all = Vec::new();
         for _ in 0..30 {
             let asked = any_vector(7, &mut random);
             let query = Query::sparse("plain", asked.clone()).limit(LIMIT);
-            let hits = self.search(query.clone().with_vectors(true));
+            let hits = search(query.clone().with_vectors(true));
             assert_eq!(pairs(&hits), self.best(&asked, |_| 1.0, |_| true));
             for hit in &hits {
                 let vector = &self.vectors[&number(&hit.id)];
@@ -168,18 +140,18 @@ impl Subject {
                 assert_eq!(hit.sparse_vectors, names);
             }
             all.push(hits);
-            let some = self.search(query.clone().filter(field("part").at_most(2)));
+            let some = search(query.clone().filter(field("part").at_most(2)));
             let expected = self.best(&asked, |_| 1.0, |id| id % 7 <= 2);
             assert_eq!(pairs(&some), expected);
             let other = Query::sparse("idf", any_vector(7, &mut random)).limit(LIMIT);
-            let among = ids(&self.search(other.clone()));
-            let anew = self.search(query.clone().prefetch(other));
+            let among = ids(&search(other.clone()));
+            let anew = search(query.clone().prefetch(other));
             let expected = self.best(&asked, |_| 1.0, |id| among.contains(&id));
             assert_eq!(pairs(&anew), expected);
-            let few = self.search(query.filter(field("part").eq(9)));
+            let few = search(query.filter(field("part").eq(9)));
             assert!(few.is_empty());
 
-            let hits = self.search(Query::sparse("idf", asked.clone()).limit(LIMIT));
+            let hits = search(Query::sparse("idf", asked.clone()).limit(LIMIT));
             let expected = self.best(&asked, |dimension| self.idf(dimension), |_| true);
             assert_eq!(hits.len(), expected.len());
             for (hit, (_, score)) in hits.iter().zip(expected) {
@@ -191,11 +163,20 @@ impl Subject {
             all.push(hits);
         }
         for id in self.vectors.keys().step_by(37) {
-            let point = self.docs.get(*id).wait().expect("read").expect("there");
+            let point = docs.get(*id).wait().expect("read").expect("there");
             assert_eq!(point.sparse_vectors[1].1, self.vectors[id]);
         }
-        assert_eq!(self.db.verify().wait().expect("verified").damaged.len(), 0);
         all
+    }
+
+    fn check_all(&self, docs: &Collection) {
+        let asked = vector((0..DIMENSIONS as u32).map(|n| (n * 71_000_000, 1.0)));
+        let hits = docs.search(Query::sparse("plain", asked).limit(3_000));
+        let hits = hits.wait().expect("hits");
+        let filled = self.vectors.iter().filter(|(_, vector)| !vector.is_empty());
+        let expected: BTreeSet<u64> = filled.map(|(id, _)| *id).collect();
+        assert_eq!(hits.len(), expected.len());
+        assert_eq!(ids(&hits).into_iter().collect::<BTreeSet<_>>(), expected);
     }
 }
 
@@ -204,73 +185,17 @@ fn pairs(hits: &[Hit]) -> Vec<(u64, f64)> {
     hits.iter().map(pair).collect()
 }
 
-fn number(id: &PointId) -> u64 {
-    match id {
-        PointId::Number(number) => *number,
-        _ => panic!("{id} is no number"),
-    }
-}
-
 fn ids(hits: &[Hit]) -> Vec<u64> {
     hits.iter().map(|hit| number(&hit.id)).collect()
 }
 
 #[test]
 fn scores_are_those_of_all_points_wherever_they_lie() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = &directory.path().join("db");
-    let mut subject = Subject::create(path);
-    subject.fill(0..300);
-    subject.check();
-    for part in 1..8 {
-        subject.fill(part * 300..(part + 1) * 300);
-    }
-    let here_and_there = subject.check();
-    let mut subject = subject.reopened(path);
-    assert_eq!(subject.check(), here_and_there);
-    subject.db.optimize().wait().expect("merged");
-    assert_eq!(subject.check(), here_and_there, "to the last bit");
-
-    // What has ended counts for the worth of dimensions until it is merged away, and is never found.
-    subject.delete(0..200);
-    subject.fill(300..500);
-    let asked = vector((0..DIMENSIONS as u32).map(|n| (n * 71_000_000, 1.0)));
-    let hits = subject.search(Query::sparse("plain", asked).limit(3_000));
-    let filled = subject
-        .vectors
-        .iter()
-        .filter(|(_, vector)| !vector.is_empty());
-    let expected: BTreeSet<u64> = filled.map(|(id, _)| *id).collect();
-    assert_eq!(hits.len(), expected.len());
-    assert_eq!(ids(&hits).into_iter().collect::<BTreeSet<_>>(), expected);
-    subject.db.optimize().wait().expect("merged");
-    let merged = subject.check();
-
-    let kept = subject.db.create_snapshot("kept").wait();
-    kept.expect("a snapshot");
-    let file = directory.path().join("kept.amphora");
-    let exported = subject.db.export_snapshot("kept", &file).wait();
-    exported.expect("exported");
-    let elsewhere = &directory.path().join("elsewhere");
-    Database::import(&file, elsewhere).wait().expect("imported");
-    let db = open(elsewhere);
-    let docs = db.collection("docs").wait().expect("there");
-    let imported = Subject {
-        db,
-        docs,
-        vectors: subject.vectors.clone(),
-        random: Random(0),
+    let kept = Vectors {
+        vectors: BTreeMap::new(),
+        random: Random(4),
     };
-    assert_eq!(imported.check(), merged);
-    imported.db.close().wait().expect("closed");
-
-    subject.docs.delete(0..2_400u64).wait().expect("deleted");
-    let restored = subject.db.restore_snapshot("kept").wait();
-    restored.expect("restored");
-    let docs = subject.db.collection("docs").wait().expect("there");
-    let subject = Subject { docs, ..subject };
-    assert_eq!(subject.check(), merged);
-    subject.db.close().wait().expect("closed");
+    check_wherever_points_lie(schema(), kept);
 }
 
 #[test]

@@ -2,16 +2,18 @@
 //! and reopening, with filters, and where a text joins the schema later.
 
 use amphora::{
-    Collection, Database, ErrorKind, Field, Filter, Fusion, Hit, Metric, Options, Point, PointId,
-    Query, Schema, Text, TextQuery, Tokenization, Tokenizer, Tokenizers, Vector, field,
-    vfs::MemoryVfs,
+    Collection, Database, ErrorKind, Field, Filter, Fusion, Hit, Metric, Options, Point, Query,
+    Schema, Text, TextQuery, Tokenization, Tokenizer, Tokenizers, Vector, field, vfs::MemoryVfs,
 };
-use amphora_tests::random::Random;
+use amphora_tests::{
+    random::Random,
+    subject::{self, Subject, check_wherever_points_lie},
+    truth::number,
+};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
-    path::Path,
 };
 
 /// Few words, so that texts have many in common; some are much more frequent.
@@ -64,65 +66,14 @@ fn words(most: u64, random: &mut Random) -> String {
     (0..count).map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// A collection, and the texts that it must hold.
-struct Subject {
-    db: Database,
-    docs: Collection,
+/// The texts of points.
+#[derive(Clone)]
+struct Kept {
     texts: BTreeMap<u64, Texts>,
     random: Random,
 }
 
-fn open(path: &Path) -> Database {
-    let options = Options {
-        memtable_bytes: 256 << 10,
-        ..Options::default()
-    };
-    let opening = Database::builder(path).options(options);
-    opening.open().wait().expect("it opens")
-}
-
-impl Subject {
-    fn create(path: &Path, schema: Schema) -> Self {
-        let db = open(path);
-        let docs = db.create_collection("docs", schema).wait();
-        Self {
-            docs: docs.expect("new"),
-            db,
-            texts: BTreeMap::new(),
-            random: Random(4),
-        }
-    }
-
-    fn reopened(self, path: &Path) -> Self {
-        self.db.close().wait().expect("closed");
-        let db = open(path);
-        let docs = db.collection("docs").wait().expect("there");
-        Self { db, docs, ..self }
-    }
-
-    fn fill(&mut self, ids: Range<u64>) {
-        let mut points = Vec::new();
-        for id in ids {
-            let texts = (words(6, &mut self.random), words(39, &mut self.random));
-            points.push(Point::new(id).payload(json!({
-                "title": texts.0,
-                "body": texts.1,
-                "part": id % 7,
-            })));
-            self.texts.insert(id, texts);
-        }
-        self.docs.upsert(points).wait().expect("written");
-    }
-
-    fn delete(&mut self, ids: Range<u64>) {
-        self.docs.delete(ids.clone()).wait().expect("deleted");
-        self.texts.retain(|id, _| !ids.contains(id));
-    }
-
-    fn search(&self, query: Query) -> Vec<Hit> {
-        self.docs.search(query).wait().expect("hits")
-    }
-
+impl Kept {
     /// What any of some words in a text comes to, by scoring everything.
     fn best(&self, text: usize, query: &str, passes: impl Fn(u64) -> bool) -> Vec<(u64, f64)> {
         let split = |texts: &Texts| -> Vec<String> {
@@ -157,10 +108,30 @@ impl Subject {
         scores.truncate(LIMIT);
         scores
     }
+}
 
-    /// Compares searches with scoring everything.
-    fn check(&self) -> Vec<Vec<Hit>> {
+impl subject::Kept for Kept {
+    fn fill(&mut self, ids: Range<u64>) -> Vec<Point> {
+        let mut points = Vec::new();
+        for id in ids {
+            let texts = (words(6, &mut self.random), words(39, &mut self.random));
+            points.push(Point::new(id).payload(json!({
+                "title": texts.0,
+                "body": texts.1,
+                "part": id % 7,
+            })));
+            self.texts.insert(id, texts);
+        }
+        points
+    }
+
+    fn forget(&mut self, ids: Range<u64>) {
+        self.texts.retain(|id, _| !ids.contains(id));
+    }
+
+    fn check(&self, docs: &Collection) -> Vec<Vec<Hit>> {
         let mut random = Random(99);
+        let search = |query: Query| docs.search(query).wait().expect("hits");
         let mut all = Vec::new();
         for round in 0..30 {
             let (text, name) = if round % 3 == 0 {
@@ -173,14 +144,27 @@ impl Subject {
                 .collect();
             let words = words.into_iter().collect::<Vec<_>>().join(" ");
             let query = Query::text(name, words.as_str()).limit(LIMIT);
-            let hits = self.search(query.clone());
+            let hits = search(query.clone());
             same(&hits, &self.best(text, &words, |_| true));
             all.push(hits);
-            let some = self.search(query.filter(field("part").at_most(2)));
+            let some = search(query.filter(field("part").at_most(2)));
             same(&some, &self.best(text, &words, |id| id % 7 <= 2));
         }
-        assert_eq!(self.db.verify().wait().expect("verified").damaged.len(), 0);
         all
+    }
+
+    fn check_all(&self, docs: &Collection) {
+        let hits = docs.search(Query::text("body", "heat wing flow").limit(2_000));
+        let hits = hits.wait().expect("hits");
+        let expected = self.texts.values().filter(|(_, body)| {
+            let mut words = body.split_whitespace();
+            words.any(|word| ["heat", "wing", "flow"].contains(&word))
+        });
+        assert_eq!(hits.len(), expected.count().min(2_000));
+        assert!(
+            hits.iter()
+                .all(|hit| self.texts.contains_key(&number(&hit.id)))
+        );
     }
 }
 
@@ -202,66 +186,16 @@ fn same(hits: &[Hit], best: &[(u64, f64)]) {
     }
 }
 
-fn number(id: &PointId) -> u64 {
-    match id {
-        PointId::Number(number) => *number,
-        _ => panic!("{id} is no number"),
+fn nothing() -> Kept {
+    Kept {
+        texts: BTreeMap::new(),
+        random: Random(4),
     }
 }
 
 #[test]
 fn scores_are_those_of_all_points_wherever_they_lie() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = &directory.path().join("db");
-    let mut subject = Subject::create(path, schema());
-    subject.fill(0..300);
-    subject.check();
-    for part in 1..8 {
-        subject.fill(part * 300..(part + 1) * 300);
-    }
-    let here_and_there = subject.check();
-    let mut subject = subject.reopened(path);
-    assert_eq!(subject.check(), here_and_there);
-    subject.db.optimize().wait().expect("merged");
-    assert_eq!(subject.check(), here_and_there, "to the last bit");
-
-    // What has ended counts for the worth of terms until it is merged away, and is never found.
-    subject.delete(0..200);
-    subject.fill(300..500);
-    let hits = subject.search(Query::text("body", "heat wing flow").limit(2_000));
-    let expected = subject.texts.values().filter(|(_, body)| {
-        let mut words = body.split_whitespace();
-        words.any(|word| ["heat", "wing", "flow"].contains(&word))
-    });
-    assert_eq!(hits.len(), expected.count().min(2_000));
-    assert!(
-        hits.iter()
-            .all(|hit| subject.texts.contains_key(&number(&hit.id)))
-    );
-    subject.db.optimize().wait().expect("merged");
-    let merged = subject.check();
-
-    subject
-        .db
-        .create_snapshot("kept")
-        .wait()
-        .expect("a snapshot");
-    let file = directory.path().join("kept.amphora");
-    let exported = subject.db.export_snapshot("kept", &file).wait();
-    exported.expect("exported");
-    let elsewhere = &directory.path().join("elsewhere");
-    Database::import(&file, elsewhere).wait().expect("imported");
-    let db = open(elsewhere);
-    let docs = db.collection("docs").wait().expect("there");
-    let imported = Subject {
-        db,
-        docs,
-        texts: subject.texts.clone(),
-        random: Random(0),
-    };
-    assert_eq!(imported.check(), merged);
-    imported.db.close().wait().expect("closed");
-    subject.db.close().wait().expect("closed");
+    check_wherever_points_lie(schema(), nothing());
 }
 
 #[test]
@@ -271,7 +205,7 @@ fn a_text_that_joins_the_schema_finds_what_is_there() {
     let bare = Schema::new()
         .vector("v", Vector::new(2, Metric::Dot))
         .field("part", Field::Integer);
-    let mut subject = Subject::create(path, bare);
+    let mut subject = Subject::create(path, bare, nothing());
     subject.fill(0..400);
     subject.db.optimize().wait().expect("a segment");
     subject.fill(400..500);

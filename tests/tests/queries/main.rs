@@ -9,10 +9,10 @@ mod order;
 mod rescoring;
 
 use amphora::{
-    Collection, Database, Field, Filter, Hit, Metric, Options, Point, PointId, Query, Schema,
-    Sparse, SparseVector, Text, Vector, field,
+    Collection, Database, Field, Filter, Hit, Metric, Options, Point, Query, Schema, Sparse,
+    SparseVector, Text, Vector, field,
 };
-use amphora_tests::{opening::settle, random::Random};
+use amphora_tests::{opening::settle, random::Random, truth::number};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, ops::Range};
 
@@ -185,13 +185,6 @@ fn words(random: &mut Random) -> SparseVector {
         .map(|_| (random.below(20) as u32, 1.0 + random.below(4) as f32))
         .collect();
     SparseVector::new(entries).expect("it is one")
-}
-
-fn number(id: &PointId) -> u64 {
-    match id {
-        PointId::Number(number) => *number,
-        _ => panic!("{id} is no number"),
-    }
 }
 
 fn ranked(hits: &[Hit]) -> Vec<Ranked> {

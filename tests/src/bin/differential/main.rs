@@ -13,21 +13,12 @@ use amphora::{
     Database, Field, Metric, Point, PointId, Schema, Sparse, Text, Vector, vfs::MemoryVfs,
 };
 use amphora_tests::{opening::Memory, random::Random, report::Figure, settings::Settings};
-use std::{
-    collections::BTreeMap,
-    process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, process::ExitCode, thread};
 
 const HELP: &str = "\
 Random questions of every kind, answered by the engine and by loops; every answer must be the same.
 Without --duration at least 20,000 of each kind.";
 
-const THREADS: usize = 2;
 /// Questions of each kind to one collection at one stage.
 const QUESTIONS: u64 = 95;
 /// Rounds without `--duration`: each has three collections at three stages.
@@ -44,31 +35,22 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let (next, done) = (AtomicU64::new(0), Mutex::new((Tally::new(), 0u64)));
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                loop {
-                    let round = next.fetch_add(1, Ordering::Relaxed);
-                    if round >= ROUNDS && !settings.goes_on() {
-                        return;
-                    }
-                    let seed = Random(settings.seed.wrapping_add(round)).draw();
-                    let mut tally = Tally::new();
-                    let problem = run(seed, &mut tally).err();
-                    if let Some(problem) = &problem {
-                        eprintln!("round {round}, seed {seed}: {problem}");
-                    }
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (kind, count) in tally {
-                        *done.0.entry(kind).or_default() += count;
-                    }
-                    done.1 += u64::from(problem.is_some());
-                }
-            });
+    let (mut tally, mut differences) = (Tally::new(), 0u64);
+    let round = |round: u64| {
+        let seed = Random(settings.seed.wrapping_add(round)).draw();
+        let mut tally = Tally::new();
+        let problem = run(seed, &mut tally).err();
+        if let Some(problem) = &problem {
+            eprintln!("round {round}, seed {seed}: {problem}");
         }
+        (tally, problem.is_some())
+    };
+    settings.rounds(ROUNDS, round, |(counts, differs)| {
+        for (kind, count) in counts {
+            *tally.entry(kind).or_default() += count;
+        }
+        differences += u64::from(differs);
     });
-    let (tally, differences) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut all_met = true;
     let mut print = |figure: Figure| all_met &= figure.print().met == Some(true);
     for (kind, count) in &tally {

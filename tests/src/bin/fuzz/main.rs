@@ -22,11 +22,7 @@ use std::{
     any::Any,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 use subject::Subject;
@@ -36,9 +32,6 @@ const HELP: &str = "\
 Texts of every kind to everything that reads some; without --duration 1,200,000 of them.
   --inputs N      another number of them";
 
-const THREADS: usize = 2;
-/// What threads have unless they ask for more.
-const STACK: usize = 2 << 20;
 const INPUTS: u64 = 1_200_000;
 /// Inputs that one thread takes at once.
 const BATCH: u64 = 1_000;
@@ -93,39 +86,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let (next, shown, all) = (
-        AtomicU64::new(0),
-        AtomicU64::new(0),
-        Mutex::new([Tally::default(); TARGETS.len()]),
-    );
-    let work = || {
-        loop {
-            let batch = next.fetch_add(1, Ordering::Relaxed);
-            if batch * BATCH >= wanted && !settings.goes_on() {
-                return;
-            }
-            let seed = settings.seed.wrapping_add(batch);
-            let tallies = run(&subject, seed, &shown);
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            for (all, one) in all.iter_mut().zip(tallies) {
-                all.inputs += one.inputs;
-                all.read += one.read;
-                all.problems += one.problems;
-                all.slowest = all.slowest.max(one.slowest);
-            }
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            let spawned = thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, work);
-            if let Err(error) = spawned {
-                eprintln!("no thread: {error}");
-            }
+    let shown = AtomicU64::new(0);
+    let mut all = [Tally::default(); TARGETS.len()];
+    let batch = |batch: u64| run(&subject, settings.seed.wrapping_add(batch), &shown);
+    settings.rounds(wanted.div_ceil(BATCH), batch, |tallies| {
+        for (all, one) in all.iter_mut().zip(tallies) {
+            all.inputs += one.inputs;
+            all.read += one.read;
+            all.problems += one.problems;
+            all.slowest = all.slowest.max(one.slowest);
         }
     });
-    let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
     let seed = settings.seed;
     let mut met = true;
     let mut print = |figure: Figure| met &= figure.seeded(seed).print().met != Some(false);

@@ -22,11 +22,6 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    thread,
 };
 use step::Step;
 use world::World;
@@ -38,7 +33,6 @@ Random operations with reopening, on a database and on a model; every answer mus
 const STEPS: usize = 3_000;
 /// Episodes without `--duration`: 300,000 steps.
 const EPISODES: u64 = 100;
-const THREADS: usize = 2;
 
 /// How often each kind of step was done, over all episodes.
 type Tally = BTreeMap<&'static str, u64>;
@@ -49,29 +43,18 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let next = AtomicU64::new(0);
-    let done = Mutex::new((Tally::new(), 0u64, 0u64));
-    thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                loop {
-                    let episode = next.fetch_add(1, Ordering::Relaxed);
-                    if episode >= EPISODES && !settings.goes_on() {
-                        return;
-                    }
-                    let seed = Random(settings.seed.wrapping_add(episode)).draw();
-                    let (tally, differs) = run(episode, seed);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (kind, count) in tally {
-                        *done.0.entry(kind).or_default() += count;
-                    }
-                    done.1 += 1;
-                    done.2 += u64::from(differs);
-                }
-            });
+    let (mut tally, mut episodes, mut differences) = (Tally::new(), 0, 0u64);
+    let episode = |episode: u64| {
+        let seed = Random(settings.seed.wrapping_add(episode)).draw();
+        run(episode, seed)
+    };
+    settings.rounds(EPISODES, episode, |(counts, differs)| {
+        for (kind, count) in counts {
+            *tally.entry(kind).or_default() += count;
         }
+        episodes += 1;
+        differences += u64::from(differs);
     });
-    let (tally, episodes, differences) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     let steps = tally.values().sum::<u64>();
     for (kind, count) in &tally {
         Figure::new(format!("model/steps/{kind}"), *count as f64, "count", steps).print();

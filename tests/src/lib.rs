@@ -11,6 +11,7 @@ pub mod faults;
 pub mod gate;
 pub mod indexes;
 pub mod layer;
+pub mod meanwhile;
 pub mod nearest;
 pub mod opening;
 pub mod passages;

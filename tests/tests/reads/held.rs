@@ -4,11 +4,7 @@ use super::{ids, new, point};
 use amphora::{
     Batch, Collection, Edit, ErrorKind, Facet, Point, Query, ReadView, Schema, Scroll, field,
 };
-use amphora_tests::random::Random;
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use amphora_tests::{meanwhile::meanwhile, random::Random};
 
 const IDS: u64 = 600;
 
@@ -90,23 +86,13 @@ fn write(docs: &Collection, random: &mut Random, version: u64) {
 fn a_view_stays_what_it_was_while_writers_run() {
     let (db, docs) = new();
     docs.upsert((0..IDS).map(|id| point(id, 0))).wait().unwrap();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for seed in 0..2 {
-            let (db, docs, over) = (&db, &docs, &over);
-            scope.spawn(move || {
-                let mut random = Random(seed);
-                for version in 1.. {
-                    if over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    write(docs, &mut random, version);
-                    if version % 40 == 0 {
-                        db.optimize().wait().unwrap();
-                    }
-                }
-            });
+    let writes = |random: &mut Random, version| {
+        write(&docs, random, version);
+        if version % 40 == 0 {
+            db.optimize().wait().unwrap();
         }
+    };
+    let held = meanwhile(2, writes, || {
         let held: Vec<_> = (0..12)
             .map(|_| {
                 let view = docs.read_view().wait().unwrap();
@@ -114,12 +100,12 @@ fn a_view_stays_what_it_was_while_writers_run() {
                 (view, points)
             })
             .collect();
-        over.store(true, Ordering::Relaxed);
-        db.optimize().wait().unwrap();
-        for (view, points) in held {
-            assert!(check(&view.clone()).iter().eq(&points));
-        }
+        held
     });
+    db.optimize().wait().unwrap();
+    for (view, points) in held {
+        assert!(check(&view.clone()).iter().eq(&points));
+    }
 }
 
 /// Each batch writes one number to both collections; each write to the first comes before the same to the second.
@@ -127,27 +113,19 @@ fn a_view_stays_what_it_was_while_writers_run() {
 fn views_of_all_collections_are_of_one_moment() {
     let (db, docs) = new();
     let more = db.create_collection("more", Schema::new()).wait().unwrap();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let (db, docs, more, over) = (&db, &docs, &more, &over);
-        scope.spawn(move || {
-            for id in 0.. {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                let batch = Batch::new()
-                    .edit(docs, Edit::upsert([point(id, 0)]))
-                    .edit(more, Edit::upsert([Point::new(id)]));
-                db.write(batch).wait().unwrap();
-            }
-        });
+    let writes = |_: &mut Random, id| {
+        let batch = Batch::new()
+            .edit(&docs, Edit::upsert([point(id, 0)]))
+            .edit(&more, Edit::upsert([Point::new(id)]));
+        db.write(batch).wait().unwrap();
+    };
+    meanwhile(1, writes, || {
         for _ in 0..300 {
             let views = db.read_views().wait().unwrap();
             assert_eq!(views.len(), 2);
             let count = |name: &str| views[name].count().wait().unwrap();
             assert_eq!(count("docs"), count("more"));
         }
-        over.store(true, Ordering::Relaxed);
     });
 }
 

@@ -6,15 +6,12 @@ use amphora::{
     Scroll, field, vfs::MemoryVfs,
 };
 use amphora_tests::{
+    meanwhile::meanwhile,
     opening::{self, Memory},
     random::Random,
 };
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::collections::BTreeMap;
 
 type Model = BTreeMap<PointId, Point>;
 
@@ -153,29 +150,19 @@ fn what_stays_comes_once_and_in_order_while_writers_run() {
     let (db, docs) = new();
     let stays = |id: u64| id.is_multiple_of(3);
     docs.upsert((0..900).map(|id| point(id, 0))).wait().unwrap();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        for seed in 0..2 {
-            let (db, docs, over) = (&db, &docs, &over);
-            scope.spawn(move || {
-                let mut random = Random(seed);
-                for version in 1.. {
-                    if over.load(Ordering::Relaxed) {
-                        return;
-                    }
-                    // What stays is written again, what does not comes and goes.
-                    let some = (0..15).map(|_| point(random.below(900), version));
-                    docs.upsert(some.collect::<Vec<_>>()).wait().unwrap();
-                    let gone: Vec<u64> = (0..15).map(|_| random.below(900)).collect();
-                    docs.delete(gone.into_iter().filter(|id| !stays(*id)))
-                        .wait()
-                        .unwrap_or_default();
-                    if version % 50 == 0 {
-                        db.optimize().wait().unwrap();
-                    }
-                }
-            });
+    let writes = |random: &mut Random, version| {
+        // What stays is written again, what does not comes and goes.
+        let some = (0..15).map(|_| point(random.below(900), version));
+        docs.upsert(some.collect::<Vec<_>>()).wait().unwrap();
+        let gone: Vec<u64> = (0..15).map(|_| random.below(900)).collect();
+        docs.delete(gone.into_iter().filter(|id| !stays(*id)))
+            .wait()
+            .unwrap_or_default();
+        if version % 50 == 0 {
+            db.optimize().wait().unwrap();
         }
+    };
+    meanwhile(2, writes, || {
         for round in 0..40 {
             let scroll = Scroll::new().limit(7 + round);
             let found = ids(&pages(&docs, &scroll));
@@ -185,7 +172,6 @@ fn what_stays_comes_once_and_in_order_while_writers_run() {
                 .filter(|id| matches!(id, PointId::Number(id) if stays(*id)));
             assert_eq!(staying.count(), 300);
         }
-        over.store(true, Ordering::Relaxed);
     });
 }
 
@@ -286,29 +272,21 @@ fn what_keeps_its_value_comes_once_and_in_order_while_writers_run() {
     docs.upsert((0..600).map(|id| point(id, version(id))))
         .wait()
         .unwrap();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let (db, docs, over) = (&db, &docs, &over);
-        scope.spawn(move || {
-            let mut random = Random(5);
-            for round in 1.. {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                let some: Vec<u64> = (0..15).map(|_| random.below(600)).collect();
-                let points = some.iter().map(|id| match stays(*id) {
-                    true => point(*id, version(*id)),
-                    false => point(*id, random.below(50)),
-                });
-                docs.upsert(points.collect::<Vec<_>>()).wait().unwrap();
-                if round % 50 == 0 {
-                    db.optimize().wait().unwrap();
-                }
-            }
+    let writes = |random: &mut Random, round| {
+        let some: Vec<u64> = (0..15).map(|_| random.below(600)).collect();
+        let points = some.iter().map(|id| match stays(*id) {
+            true => point(*id, version(*id)),
+            false => point(*id, random.below(50)),
         });
+        docs.upsert(points.collect::<Vec<_>>()).wait().unwrap();
+        if round % 50 == 0 {
+            db.optimize().wait().unwrap();
+        }
+    };
+    meanwhile(1, writes, || {
         for round in 0..20 {
             let scroll = Scroll::new().order_by(OrderBy::descending("version"));
-            let found = pages(docs, &scroll.limit(11 + round));
+            let found = pages(&docs, &scroll.limit(11 + round));
             let key = |it: &Point| it.payload.get("version").and_then(Value::as_u64).unwrap();
             let in_order = |a: &Point, b: &Point| (key(b), &a.id) < (key(a), &b.id);
             assert!(found.is_sorted_by(in_order), "descending, and then by ids");
@@ -317,7 +295,6 @@ fn what_keeps_its_value_comes_once_and_in_order_while_writers_run() {
                 .filter(|it| matches!(it.id, PointId::Number(id) if stays(id)));
             assert_eq!(staying.count(), 200);
         }
-        over.store(true, Ordering::Relaxed);
     });
 }
 

@@ -2,11 +2,7 @@
 
 use super::{everything, filled};
 use amphora::{Database, ErrorKind, Limits, Options, Point, PointId, Schema, vfs::MemoryVfs};
-use amphora_tests::workload::open;
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use amphora_tests::{meanwhile::meanwhile, random::Random, workload::open};
 
 /// A writer counts up in one collection and then in the other, so that the first is ahead of the
 /// second by one at most, at every moment.
@@ -18,17 +14,13 @@ fn two_collections_under_a_writer_are_of_one_moment() {
         .create_collection("second", Schema::new())
         .wait()
         .unwrap();
-    let over = AtomicBool::new(false);
-    let made = thread::scope(|scope| {
-        scope.spawn(|| {
-            for id in 0u64.. {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
-                first.upsert([Point::new(id)]).wait().unwrap();
-                second.upsert([Point::new(id)]).wait().unwrap();
-            }
-        });
+    let writes = |_: &mut Random, round| {
+        for collection in [&first, &second] {
+            let point = Point::new(round - 1);
+            collection.upsert([point]).wait().unwrap();
+        }
+    };
+    let made = meanwhile(1, writes, || {
         let made: Vec<_> = (0..20)
             .map(|number| {
                 let before = second.count().wait().unwrap();
@@ -36,7 +28,6 @@ fn two_collections_under_a_writer_are_of_one_moment() {
                 (before, db.create_snapshot(name).wait().unwrap())
             })
             .collect();
-        over.store(true, Ordering::Relaxed);
         made
     });
     for (before, snapshot) in &made {

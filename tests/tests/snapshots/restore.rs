@@ -5,12 +5,8 @@ use amphora::{
     ErrorKind,
     vfs::{DiskVfs, MemoryVfs, Vfs},
 };
-use amphora_tests::workload::open;
-use std::{
-    fs,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use amphora_tests::{meanwhile::meanwhile, random::Random, workload::open};
+use std::fs;
 
 #[test]
 fn in_place_everything_is_as_it_was_and_stays_so() {
@@ -66,23 +62,18 @@ fn while_others_write_the_outcome_is_the_snapshot_and_whole_later_writes() {
     let db = filled(vfs.clone());
     db.create_snapshot("a").wait().unwrap();
     let before = everything(&db);
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                let Ok(notes) = db.collection("notes").wait() else {
-                    continue;
-                };
-                match notes.delete([0, 1, 2]).wait() {
-                    Ok(_) => {}
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
-                }
-            }
-        });
+    let writes = |_: &mut Random, _| {
+        let Ok(notes) = db.collection("notes").wait() else {
+            return;
+        };
+        if let Err(error) = notes.delete([0, 1, 2]).wait() {
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        }
+    };
+    meanwhile(1, writes, || {
         for _ in 0..20 {
             db.restore_snapshot("a").wait().unwrap();
         }
-        over.store(true, Ordering::Relaxed);
     });
     db.close().wait().unwrap();
     let db = open(vfs).unwrap();

@@ -14,7 +14,7 @@ use std::{
 const THREADS: usize = 2;
 
 const SHARED: &str = "\
-  --quick         once, within a few minutes (the default)
+  --quick         once (the default)
   --duration 1h   go on for so long (s, m, h)
   --seed S        repeat the choices of an earlier run";
 

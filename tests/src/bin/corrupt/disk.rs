@@ -14,13 +14,16 @@ use std::{collections::BTreeMap, fs, io::Write, path::Path, process::ExitCode};
 const SAMPLE: usize = 2_000;
 
 /// Runs children until each damage of the sample was tried.
-pub(crate) fn sample(seed: u64) -> Tally {
-    let subject = Subject::build(seed);
-    let chosen = chosen(&subject);
+pub(crate) fn sample(subject: &Subject) -> Tally {
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let path = place.path().join("subject.json");
+    subject.save(&path).expect("room for a file");
+    let path = path.to_str().expect("temporary paths are texts");
+    let chosen = chosen(subject);
     let mut tally = Tally::default();
     let mut next = 0;
     while next < chosen.len() {
-        let mut child = Child::start(["--child", &seed.to_string(), &next.to_string()]);
+        let mut child = Child::start(["--child", path, &next.to_string()]);
         while let Ok(said) = child.line(PATIENCE) {
             let verdict = Verdict::ALL
                 .into_iter()
@@ -56,15 +59,15 @@ fn chosen(subject: &Subject) -> Vec<Damage> {
     spread.collect()
 }
 
-/// The child. Arguments: the seed, and where in the sample to begin. Says a verdict on each line.
+/// The child. Arguments: where the subject was saved, and where in the sample to begin. Says a verdict on each line.
 pub(crate) fn child(arguments: &[String]) -> ExitCode {
-    let numbers: Vec<u64> = arguments.iter().flat_map(|text| text.parse()).collect();
-    let [seed, first] = numbers[..] else {
+    let [path, first] = arguments else {
         return ExitCode::from(2);
     };
-    let subject = Subject::build(seed);
+    let first: usize = first.parse().expect("a number");
+    let subject = Subject::load(path.as_ref()).expect("it was saved");
     let place = tempfile::tempdir().expect("a temporary directory");
-    for (number, damage) in chosen(&subject).iter().enumerate().skip(first as usize) {
+    for (number, damage) in chosen(&subject).iter().enumerate().skip(first) {
         let verdict = damage.apply(&subject).map(|files| {
             let path = place.path().join(number.to_string());
             fs::create_dir(&path).expect("room for a directory");

@@ -27,7 +27,8 @@ use std::{
 use subject::Subject;
 
 const HELP: &str = "\
-Damages each file of a database in every way; what is read is right, or the error names the file.";
+Damages each file of a database in every way; what is read is right, or the error names the file.
+Once is each of 40,000 bytes in four ways: half an hour on two cores.";
 
 const THREADS: usize = 2;
 /// An attempt that takes longer hangs.
@@ -58,7 +59,7 @@ fn main() -> ExitCode {
             }
         }
         memory.add(in_memory(&subject));
-        disk.add(disk::sample(seed));
+        disk.add(disk::sample(&subject));
         rounds += 1;
         if !settings.goes_on() {
             break;

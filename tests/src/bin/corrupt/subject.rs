@@ -13,7 +13,7 @@ use amphora_tests::{
     weights, words,
 };
 use serde_json::json;
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, fs, io, ops::Range, path::Path};
 
 /// Files by name.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
@@ -226,6 +226,23 @@ impl Subject {
         let found = subject.undamaged();
         assert_eq!(found.as_ref(), Ok(&subject.right), "undamaged");
         subject
+    }
+
+    /// For another process, to which another building might not give the same to the last byte.
+    pub(crate) fn save(&self, path: &Path) -> io::Result<()> {
+        let content = serde_json::to_vec(&(&self.files, &self.versions))?;
+        fs::write(path, content)
+    }
+
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let (files, versions) = serde_json::from_slice(&fs::read(path)?)?;
+        let mut subject = Self {
+            files,
+            versions,
+            right: Seen::default(),
+        };
+        subject.right = subject.undamaged().map_err(io::Error::other)?;
+        Ok(subject)
     }
 
     fn undamaged(&self) -> Result<Seen, String> {

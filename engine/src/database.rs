@@ -115,7 +115,8 @@ impl Database {
     }
 
     /// Carries out the edits of a batch, together or not at all, and says how many points they
-    /// wrote or deleted, those that several of them did counted each time.
+    /// wrote or deleted, those that several of them did counted each time; as durably as the strictest of its handles is
+    /// [asked to](Collection::with_durability).
     ///
     /// # Errors
     /// As [`Collection::upsert`]; also `InvalidInput` when the batch is empty, selects points by a

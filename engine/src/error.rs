@@ -21,8 +21,8 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The deadline passed first; the [`Outcome`] says whether a write may still take effect.
     Timeout(Outcome),
-    /// The operation was cancelled. A read or a write had no effect; a closure that was running
-    /// may run to its end.
+    /// The operation was cancelled. A read had no effect, nor had a write, but an edit by a filter, of which some steps
+    /// may have been made; a closure that was running may run to its end.
     Cancelled,
     /// The queue is full, and the operation was told not to wait for a place.
     Overloaded,
@@ -51,7 +51,8 @@ pub enum ErrorKind {
 pub enum Outcome {
     /// It had no effect, and will have none.
     NotApplied,
-    /// It had begun: a write may take effect whole, or not at all; a closure may run to its end.
+    /// It had begun: a write may take effect whole, or not at all, an edit by a filter in part; a closure may run to its
+    /// end.
     Unknown,
 }
 

@@ -133,7 +133,7 @@ impl GeoArea {
                 }
             }
             Self::Polygon { .. } => {
-                let corners: usize = self.rings().map(Vec::len).sum();
+                let corners = self.corners();
                 if corners > Self::MAX_CORNERS || self.rings().any(|ring| ring.len() < 3) {
                     return Err(Error::invalid(format!(
                         "a geo polygon has a ring of fewer than 3 corners, or {corners} in all; expected \
@@ -147,6 +147,11 @@ impl GeoArea {
             }
         }
         Ok(())
+    }
+
+    /// How many corners it is to be compared with, if it is a polygon.
+    pub(crate) fn corners(&self) -> usize {
+        self.rings().map(Vec::len).sum()
     }
 
     fn rings(&self) -> impl Iterator<Item = &Vec<GeoPoint>> {

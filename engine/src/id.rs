@@ -63,6 +63,7 @@ impl fmt::Display for PointId {
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
+    deny_unknown_fields,
     expecting = "a point id: an unsigned integer, a string, or { \"uuid\": .. }"
 )]
 enum Written {

@@ -106,6 +106,20 @@ pub enum Durability {
     Os,
 }
 
+impl Durability {
+    /// The one of both that loses less.
+    pub(crate) fn or_stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Sync, _) | (_, Self::Sync) => Self::Sync,
+            (Self::Interval(a), Self::Interval(b)) => Self::Interval(a.min(b)),
+            (Self::Interval(time), Self::Os) | (Self::Os, Self::Interval(time)) => {
+                Self::Interval(time)
+            }
+            (Self::Os, Self::Os) => Self::Os,
+        }
+    }
+}
+
 /// The sizes of a set of [`Pools`](crate::Pools). The defaults come from the number of
 /// processors that this process may use, which a container's limit lowers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,10 +177,11 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Bytes of one payload as JSON. Default: 1 MiB.
     pub payload_bytes: usize,
-    /// The `limit` and the `offset` of a query together, the candidates of an MMR, and the points of a page of a
-    /// scroll. Default: 10,000.
+    /// The `limit` and the `offset` of a query together, the candidates of an MMR, the points of a page of a scroll, the
+    /// values of a facet, groups times their size, and the sample of a distance matrix; a hundred times as many in
+    /// `search_many` and among the scores of a matrix. Default: 10,000.
     pub hits: usize,
-    /// The `ef` of a query. Default: 10,000.
+    /// The `ef` of a query, and how many points are compared by oversampling. Default: 10,000.
     pub ef: usize,
     /// Queries in one [`search_many`](crate::Collection::search_many). Default: 10,000.
     pub queries: usize,
@@ -209,4 +224,21 @@ impl Default for Limits {
 impl Limits {
     /// The most that `batch_bytes` can be: a record of the log is addressed with 32 bits.
     pub const MAX_BATCH_BYTES: usize = 1 << 30;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stricter_durability_loses_less() {
+        let seconds = |seconds| Durability::Interval(Duration::from_secs(seconds));
+        let ranked = [Durability::Sync, seconds(1), seconds(2), Durability::Os];
+        for (place, stricter) in ranked.iter().enumerate() {
+            for other in &ranked[place..] {
+                assert_eq!(stricter.or_stricter(*other), *stricter);
+                assert_eq!(other.or_stricter(*stricter), *stricter);
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! never one before them, and nothing that was flushed.
 
 use amphora::{
-    Collection, Durability, PointId, Result,
+    Batch, Collection, Durability, Edit, PointId, Result,
     vfs::{Call, CrashModel, Loss, MemoryVfs},
 };
 use amphora_tests::{
@@ -98,6 +98,27 @@ fn a_power_loss_takes_the_newest_writes_alone() {
 #[test]
 fn an_interval_that_has_not_passed_promises_no_more() {
     check(&recorded(Durability::Interval(Duration::from_secs(600))).unwrap());
+}
+
+#[test]
+fn a_batch_is_synced_if_one_of_its_handles_would_be() {
+    let vfs = MemoryVfs::recording();
+    let db = open(vfs.clone()).unwrap();
+    block_on(start(&db, &Change::Create("docs"))).unwrap();
+    let docs = db.collection("docs").wait().unwrap();
+    let hasty = docs.with_durability(Durability::Os);
+    let syncs_for = |handles: [&Collection; 2]| {
+        let edit =
+            |batch: Batch, handle: &Collection| batch.edit(handle, Edit::upsert([point(1, 1, 0)]));
+        let before = vfs.record().len();
+        let batch = handles.into_iter().fold(Batch::new(), edit);
+        db.write(batch).wait().unwrap();
+        let calls = &vfs.record()[before..];
+        calls.iter().any(|call| matches!(call, Call::Sync(_)))
+    };
+    assert!(!syncs_for([&hasty, &hasty]));
+    assert!(syncs_for([&hasty, &docs]));
+    assert!(syncs_for([&docs, &hasty]));
 }
 
 #[test]

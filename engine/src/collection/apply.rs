@@ -9,8 +9,8 @@ use super::{
     write::{Applied, Names, Request},
 };
 use crate::{
-    cancel::{Cancel, cancelled},
-    error::{Error, Result},
+    cancel::{Cancel, cancelled, timed_out},
+    error::{Error, ErrorKind, Outcome, Result},
     id::PointId,
     op::Op,
     options::{Durability, Limits},
@@ -36,10 +36,12 @@ impl Collection {
     /// Points that are named by their ids change together or not at all. A selection by a filter
     /// is carried out in steps of up to 1,000 of the points that match when it begins; each step
     /// is whole, and changes those that still match. Points that begin to match meanwhile are not
-    /// looked for.
+    /// looked for. All steps together have one deadline, 30 s unless [`Op::timeout`] or
+    /// [`Options::request_timeout`](crate::Options::request_timeout) says otherwise; what was not reached is reached by
+    /// asking again.
     ///
     /// # Errors
-    /// As [`upsert`](Self::upsert); also `InvalidInput` when the filter cannot be evaluated, or
+    /// As [`upsert`](Self::upsert), but that after `Cancelled`, with a filter, some steps may have been made; also `InvalidInput` when the filter cannot be evaluated, or
     /// what becomes of a point exceeds a [limit](crate::Limits).
     ///
     /// # Cancel safety
@@ -221,15 +223,19 @@ impl Store {
             if batch.0.is_empty() {
                 return Err(Error::invalid("a batch has no edits"));
             }
-            let mut edits = Vec::with_capacity(batch.0.len());
+            let (mut edits, mut durability) = (Vec::with_capacity(batch.0.len()), None);
             for (collection, edit) in batch.0 {
                 if !Arc::ptr_eq(&collection.store, &store) {
                     let what = "a batch has a collection of another database";
                     return Err(Error::invalid(what));
                 }
+                durability = Some(match durability {
+                    Some(other) => collection.durability.or_stricter(other),
+                    None => collection.durability,
+                });
                 edits.push((collection.state, edit.0));
             }
-            let durability = store.options.durability;
+            let durability = durability.unwrap_or(store.options.durability);
             store.edit(edits, durability, cancel).await
         })
     }
@@ -289,7 +295,7 @@ impl Steps {
         let mut claimed = false;
         let view = Arc::new(OnceLock::new());
         while let Some(first) = next {
-            self.cancel.check()?;
+            self.check(claimed)?;
             let (ids, after) = self.find(&view, first, filter.clone()).await?;
             next = after;
             if ids.is_empty() {
@@ -310,6 +316,14 @@ impl Steps {
             changed += count(self.store.commit_as(self.durability, request, step).await?)?;
         }
         Ok(changed)
+    }
+
+    /// Whether to take another step.
+    fn check(&self, has_begun: bool) -> Result<()> {
+        self.cancel.check().map_err(|error| match error.kind() {
+            ErrorKind::Timeout(_) if has_begun => timed_out(Outcome::Unknown, None),
+            _ => error,
+        })
     }
 
     /// The next points that match, and where to go on.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     datetime::micros,
     error::{Error, Result},
-    fields::some_value,
+    fields::{each_value, some_value},
     geo::GeoPoint,
     id::{CollectionId, PointId},
     options::Limits,
@@ -258,7 +258,9 @@ pub(super) fn adapt(records: &mut [Record], from: &Shape, to: &Shape) -> Result<
 fn check_payload(payload: &Payload, schema: &Schema) -> Result<()> {
     let payload = payload.checked()?;
     for (name, field) in &schema.fields {
-        if payload.get(name).is_some_and(|value| !fits(value, *field)) {
+        let mut all_fit = true;
+        each_value(payload, name, &mut |value| all_fit &= fits(value, *field));
+        if !all_fit {
             return Err(Error::invalid(format!(
                 "payload field {} is not what the schema declares: {field}, or an array of such",
                 quoted(name)

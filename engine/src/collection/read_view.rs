@@ -22,7 +22,8 @@ use crate::{
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// A collection as it was at one moment, however long it is kept: a read view. All reads of it agree with each
-/// other, whatever is written, flushed or merged meanwhile; also after the collection was deleted.
+/// other, whatever is written, flushed or merged meanwhile; also after the collection was deleted. Points that a question names
+/// by a collection, as examples or to be looked up, are those that this has when the read begins.
 ///
 /// Made by [`Collection::read_view`](super::Collection::read_view) for one collection, by
 /// [`Database::read_views`](crate::Database::read_views) for all. Cheap to make and to clone, `Send` and `Sync`, and may

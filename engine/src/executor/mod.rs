@@ -36,9 +36,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// }
 /// ```
 pub trait Executor: Send + Sync + fmt::Debug + 'static {
-    /// Runs a future that belongs to the user, on the user's runtime.
+    /// Runs a future that belongs to the user, on the user's runtime. The engine spawns none in this version.
     fn spawn(&self, task: BoxFuture<'static, ()>);
-    /// Completes after `duration` by the runtime's clock. Used for deadlines and back-off.
+    /// Completes after `duration` by the runtime's clock. Used for deadlines.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 

@@ -35,6 +35,12 @@ use task::{Task, Work};
 /// `.await` it under any executor, or `.wait()` for it on any thread, also on one that runs an
 /// executor: progress never needs the caller's.
 ///
+/// # Errors
+/// Besides its own, every operation may answer `Timeout` when its deadline passes
+/// ([`Options::request_timeout`](crate::Options::request_timeout) unless [`timeout`](Self::timeout) says otherwise; there is none
+/// for opening, `optimize`, `verify`, and snapshots that are restored or copied), `Cancelled` when its token is,
+/// `Overloaded` if it was told not to wait and the queue is full, `Closed` and `Panicked`.
+///
 /// # Cancel safety
 /// Dropping an operation cancels it. While it waits in a queue, it never runs. A read that runs
 /// stops at its next check. A write that the commit thread has taken completes, whole.
@@ -151,7 +157,8 @@ impl<T: Send + 'static> Op<T> {
     }
 
     /// Cancels the operation when `token` is: it then answers `Cancelled`, unless it had begun to
-    /// commit; such a write completes and answers as if there were no token.
+    /// commit; such a write completes and answers as if there were no token. An edit by a filter stops before its next
+    /// step.
     pub fn cancel_on(mut self, token: &CancelToken) -> Self {
         self.token = Some(Listening {
             token: token.clone(),

@@ -157,9 +157,12 @@ impl<'a> Node<'a> {
             Conditions::AtLeast(count, some) => Node::AtLeast(*count, nodes(some)?),
             Conditions::Not(filter) => Node::Not(Box::new(Node::of(filter, part, cancel)?)),
             Conditions::Ids(ids) => {
-                let rows = ids.iter().map(|id| part.find(id));
-                let rows = rows.filter_map(Result::transpose);
-                Node::Rows(rows.collect::<Result<_>>()?)
+                let mut rows = RoaringBitmap::new();
+                for (count, id) in (0..).zip(ids.iter()) {
+                    cancel.check_at(count)?;
+                    rows.extend(part.find(id)?);
+                }
+                Node::Rows(rows)
             }
             Conditions::Vector(_) => Node::Asked(filter),
             Conditions::Field(path, test) => match Node::of_field(path, test, part, cancel)? {
@@ -174,8 +177,10 @@ impl<'a> Node<'a> {
         if let Test::Words(words) = test {
             return Ok(rows_with(words, path, part, cancel)?.map(Node::Rows));
         }
-        let column = part.column(path, cancel)?;
-        let found = column.and_then(|column| test.by(&column));
+        let Some(column) = part.column(path, cancel)? else {
+            return Ok(None);
+        };
+        let found = test.by(&column, cancel)?;
         Ok(found.map(|found| match found {
             Found::Stretch(selection) => Node::Column(selection),
             Found::Rows(rows) => Node::Rows(rows),

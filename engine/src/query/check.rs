@@ -99,6 +99,8 @@ struct Above {
     oversampling: Option<f32>,
     bm25: Option<Bm25>,
     limit: usize,
+    /// Whether nobody asked for the limit, so that it is no one's mistake what it exceeds.
+    is_derived: bool,
 }
 
 /// What holds for all queries of a tree.
@@ -108,18 +110,54 @@ struct Terms<'a, 'b> {
     limits: &'b Limits,
     /// How many prefetches there may be yet.
     prefetches: usize,
+    /// Whether the limit of the query at the top is derived, too.
+    is_derived: bool,
 }
 
 impl Query {
     /// The query in the terms of the points that it is asked of, if it may run.
-    pub(crate) fn checked(mut self, scope: &mut Scope<'_>) -> Result<Checked> {
-        let (shape, limits) = (scope.shape(), scope.limits);
-        let mut terms = Terms {
-            scope,
-            shape,
-            limits,
-            prefetches: limits.prefetches,
-        };
+    pub(crate) fn checked(self, scope: &mut Scope<'_>) -> Result<Checked> {
+        self.checked_with(scope, false)
+    }
+
+    /// The same of a query that was checked before, but for its limit, which is not the caller's.
+    pub(crate) fn limited(mut self, limit: usize, scope: &mut Scope<'_>) -> Result<Checked> {
+        self.limit = Some(limit);
+        self.checked_with(scope, true)
+    }
+
+    /// Checks what may be nested deeper than a stack allows, so that the query can be cloned.
+    pub(crate) fn check_depth(&self, scope: &mut Scope<'_>) -> Result<()> {
+        let terms = Terms::new(scope, false);
+        let (mut level, mut next, mut depth) = (vec![self], Vec::new(), 0);
+        while !level.is_empty() {
+            check_depth(depth)?;
+            for query in level.drain(..) {
+                let filter = query.filter.as_ref();
+                filter.map_or(Ok(()), |filter| {
+                    filter.checked(terms.scope.terms()).map(drop)
+                })?;
+                match &query.kind {
+                    QueryKind::Formula(expr) => {
+                        expr.checked(query.prefetches.len(), terms.scope.terms())?;
+                    }
+                    QueryKind::Text { texts, query } => drop(terms.lowered(texts, query)?),
+                    QueryKind::OrderBy(order) => {
+                        drop(order.checked(&terms.shape.schema, None, 1)?);
+                    }
+                    _ => {}
+                }
+                next.extend(&query.prefetches);
+            }
+            mem::swap(&mut level, &mut next);
+            depth += 1;
+        }
+        Ok(())
+    }
+
+    fn checked_with(mut self, scope: &mut Scope<'_>, is_derived: bool) -> Result<Checked> {
+        let shape = scope.shape();
+        let mut terms = Terms::new(scope, is_derived);
         let above = Above {
             depth: 0,
             filter: None,
@@ -127,6 +165,7 @@ impl Query {
             oversampling: None,
             bm25: None,
             limit: Self::DEFAULT_LIMIT,
+            is_derived,
         };
         let shows = Shows {
             payload: self.with_payload.take(),
@@ -143,6 +182,24 @@ impl Query {
 }
 
 impl Checked {
+    /// Asks only for points that match this, too. The query has no prefetches.
+    pub(super) fn narrow(&mut self, conditions: Conditions) {
+        let filter = match &mut self.node.ask {
+            Ask::Nearest(Nearest { filter, .. })
+            | Ask::Text(Words { filter, .. })
+            | Ask::Sparse(Weights { filter, .. })
+            | Ask::Judged(Judged { filter, .. })
+            | Ask::Ordered(Ordered { filter, .. })
+            | Ask::Sample(sample::Sample { filter, .. }) => filter,
+            // These ask for hits of prefetches alone.
+            Ask::Fuse(_) | Ask::Formula(_) => return,
+        };
+        *filter = Some(match filter.take() {
+            Some(own) => own.and(conditions),
+            None => conditions,
+        });
+    }
+
     /// Visits the numbers of the vectors that are searched for the nearest.
     pub(crate) fn each_vector(&self, mut visit: impl FnMut(u32)) {
         self.node.each(&mut |node| match &node.ask {
@@ -160,10 +217,30 @@ impl Node {
     }
 }
 
-impl<'b> Terms<'_, 'b> {
+impl<'a, 'b> Terms<'a, 'b> {
+    fn new(scope: &'a mut Scope<'b>, is_derived: bool) -> Self {
+        let (shape, limits) = (scope.shape(), scope.limits);
+        Self {
+            scope,
+            shape,
+            limits,
+            prefetches: limits.prefetches,
+            is_derived,
+        }
+    }
+
     fn node(&mut self, query: &mut Query, above: Above) -> Result<Node> {
         let limits = self.limits;
-        let limit = query.limit.unwrap_or(above.limit);
+        let is_derived = match above.depth {
+            0 => self.is_derived,
+            _ => query.limit.is_none(),
+        };
+        let mut limit = query.limit.unwrap_or(above.limit);
+        if is_derived {
+            let candidates = query.mmr.as_ref().and_then(|mmr| mmr.candidates);
+            let most = candidates.unwrap_or(limits.hits).min(limits.hits);
+            limit = limit.min(most.saturating_sub(query.offset)).max(1);
+        }
         if !(1..=limits.hits).contains(&limit) {
             return Err(Error::invalid(format!(
                 "the limit of a query is {limit}; expected 1 to {}",
@@ -210,6 +287,7 @@ impl<'b> Terms<'_, 'b> {
             }
             .max(candidates)
             .min(limits.hits),
+            is_derived,
         };
         let diversity = match &query.mmr {
             Some(mmr) => Some(self.diversity(mmr, query)?),
@@ -296,7 +374,7 @@ impl<'b> Terms<'_, 'b> {
                     idf: sparse.idf,
                     values,
                     filter: within.filter,
-                    limit: wanted + left_out.len(),
+                    limit: wanted.saturating_add(left_out.len()),
                 }))
             }
             QueryKind::OrderBy(order) => {
@@ -375,8 +453,11 @@ impl<'b> Terms<'_, 'b> {
         wanted: usize,
         left_out: usize,
     ) -> Result<Ask> {
-        let limit = wanted + left_out;
-        let sampled = |times| sampled(times, limit, self.limits);
+        let limit = wanted.saturating_add(left_out);
+        let sampled = |times| match sampled(times, limit, self.limits) {
+            Err(_) if within.is_derived && times >= 1.0 => Ok(self.limits.ef.max(limit)),
+            sampled => sampled,
+        };
         Ok(Ask::Nearest(Nearest {
             vector,
             metric: spec.metric,
@@ -394,12 +475,7 @@ impl<'b> Terms<'_, 'b> {
         if queries.is_empty() {
             return Ok(Vec::new());
         }
-        if within.depth == Query::MAX_DEPTH {
-            return Err(Error::invalid(format!(
-                "a query is nested deeper than {} levels",
-                Query::MAX_DEPTH
-            )));
-        }
+        check_depth(within.depth)?;
         let Some(left) = self.prefetches.checked_sub(queries.len()) else {
             return Err(Error::invalid(format!(
                 "a query has more than {} prefetches, those below prefetches counted",
@@ -439,6 +515,17 @@ impl<'b> Terms<'_, 'b> {
             metric: spec.metric,
         })
     }
+}
+
+/// Whether there may be a query with so many above it.
+fn check_depth(depth: usize) -> Result<()> {
+    if depth < Query::MAX_DEPTH {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a query is nested deeper than {} levels",
+        Query::MAX_DEPTH
+    )))
 }
 
 /// The vector that a query is about.

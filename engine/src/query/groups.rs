@@ -1,7 +1,7 @@
 //! Hits put together by a field of their payloads.
 
 use super::{
-    Hit, Query, Scope, Shows, field,
+    Filter, Hit, Query, Scope, Shows, field,
     found::Found,
     scan::get,
     search::{Answer, find, hits},
@@ -17,7 +17,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// How hits are put together; see [`Collection::search_groups`](crate::Collection::search_groups). As JSON
@@ -70,7 +70,7 @@ impl GroupBy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// The value: a string, a number or a boolean.
+    /// The value: a string, a number or a boolean. A float that is a whole number is that.
     pub key: Value,
     /// Its hits, the best first.
     pub hits: Vec<Hit>,
@@ -100,13 +100,17 @@ pub(crate) fn groups(
 ) -> Result<Vec<Group>> {
     let (view, most) = (scope.view, scope.limits.hits);
     let wanted = check(&query, by, most)?;
+    if let Some(collection) = &by.lookup {
+        scope.other(collection)?;
+    }
+    query.check_depth(scope)?;
+    query.clone().checked(scope)?;
     let offset = std::mem::take(&mut query.offset);
     let mut limit = wanted.saturating_mul(by.size).min(most);
     // Those of fused queries depend on what else is found.
     let can_fill = query.prefetches.is_empty();
     let (checked, answer, mut groups) = loop {
-        query.limit = Some(limit);
-        let checked = query.clone().checked(scope)?;
+        let checked = query.clone().limited(limit, scope)?;
         let answer = find(view, &checked, cancel)?;
         let groups = gather(view, &answer.found, by, wanted, cancel)?;
         let are_all = answer.found.len() < limit || limit == most;
@@ -177,21 +181,19 @@ fn gather(
     for found in found {
         cancel.check()?;
         let payload = payloads[found.part].get(found.row)?;
-        let mut values: BTreeMap<SortKey<'_>, &Value> = BTreeMap::new();
+        let mut keys: BTreeSet<SortKey<'_>> = BTreeSet::new();
         some_value(payload.checked()?, &by.field, &mut |value| {
-            if let Some(key) = SortKey::of(value) {
-                values.entry(key).or_insert(value);
-            }
+            keys.extend(SortKey::of(value));
             false
         });
-        for (key, value) in values {
+        for key in keys {
             let place = match places.get(&key) {
                 Some(place) => *place,
                 None if groups.len() == wanted => continue,
                 None => {
-                    places.insert(key.into_owned(), groups.len());
+                    places.insert(key.clone().into_owned(), groups.len());
                     groups.push(Gathered {
-                        key: value.clone(),
+                        key: key.into_value(),
                         found: Vec::new(),
                     });
                     groups.len() - 1
@@ -218,18 +220,26 @@ fn fill(
     let mut limit = groups.len().saturating_mul(by.size);
     loop {
         let wanting = groups.iter().filter(|group| group.found.len() < by.size);
-        let are_in = wanting.map(|group| field(by.field.clone()).eq(group.key.clone()));
-        let Some(are_in) = are_in.reduce(|all, is_in| all | is_in) else {
-            return Ok(());
+        // Filters compare with no longer ones.
+        let is_short = |key: &&Value| {
+            key.as_str()
+                .is_none_or(|text| text.len() <= Filter::MAX_STRING_BYTES)
         };
+        let keys: Vec<Value> = wanting
+            .map(|group| &group.key)
+            .filter(is_short)
+            .cloned()
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let are_in = field(by.field.clone())
+            .any_of(keys)
+            .checked(scope.terms())?;
         limit = limit.saturating_mul(MORE).min(most);
-        let mut query = query.clone();
-        query.limit = Some(limit);
-        query.filter = Some(match query.filter.take() {
-            Some(filter) => filter & are_in,
-            None => are_in,
-        });
-        let found = find(view, &query.checked(scope)?, cancel)?.found;
+        let mut checked = query.clone().limited(limit, scope)?;
+        checked.narrow(are_in);
+        let found = find(view, &checked, cancel)?.found;
         let mut gathered: BTreeMap<SortKey<'static>, Vec<Found>> = BTreeMap::new();
         for group in gather(view, &found, by, usize::MAX, cancel)? {
             let key = SortKey::of(&group.key).map(SortKey::into_owned);

@@ -68,19 +68,22 @@ impl<'de> Visitor<'de> for Keys {
             }
             seen.push(place);
             match key {
-                "prefetches" => query.prefetches = map.next_value()?,
+                "prefetches" => given(&mut map, &mut query.prefetches)?,
                 "filter" => query.filter = map.next_value()?,
                 "limit" => query.limit = map.next_value()?,
-                "offset" => query.offset = map.next_value()?,
+                "offset" => given(&mut map, &mut query.offset)?,
                 "score_threshold" => query.score_threshold = map.next_value()?,
                 "effort" => query.effort = map.next_value()?,
                 "oversampling" => query.oversampling = map.next_value()?,
                 "bm25" => query.bm25 = map.next_value()?,
                 "mmr" => query.mmr = map.next_value()?,
-                "with_payload" => query.with_payload = map.next_value()?,
-                "with_vectors" => query.with_vectors = map.next_value()?,
-                "highlights" => query.highlights = map.next_value::<Named>()?.0,
-                "with_scores" => query.with_scores = map.next_value()?,
+                "with_payload" => given(&mut map, &mut query.with_payload)?,
+                "with_vectors" => given(&mut map, &mut query.with_vectors)?,
+                "highlights" => {
+                    let named = map.next_value::<Option<Named>>()?;
+                    query.highlights = named.map_or_else(Vec::new, |named| named.0);
+                }
+                "with_scores" => given(&mut map, &mut query.with_scores)?,
                 kind => query.kind = whole(Behind(Some(kind), &mut map))?,
             }
         }
@@ -97,6 +100,17 @@ impl<'de> Visitor<'de> for Keys {
             ))),
         }
     }
+}
+
+/// Takes the value of a key in place of what is there, unless it is null.
+fn given<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    map: &mut A,
+    place: &mut T,
+) -> Result<(), A::Error> {
+    if let Some(value) = map.next_value()? {
+        *place = value;
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]

@@ -102,8 +102,11 @@ impl Rule {
                 }
             }
             Self::Sum(positive, negative) => {
-                let sum = |samples: &[Sample]| samples.iter().map(&similarity).sum::<f32>();
-                sum(positive) - sum(negative)
+                let all = |samples: &[Sample]| -> f64 {
+                    samples.iter().map(|it| f64::from(similarity(it))).sum()
+                };
+                let sum = all(positive) - all(negative);
+                sum.clamp(f32::MIN.into(), f32::MAX.into()) as f32
             }
             Self::Discover(target, pairs) => {
                 let rank = |(positive, negative): &(Sample, Sample)| {

@@ -238,7 +238,7 @@ impl Query {
     /// The points that are nearer to the first than to the second of each pair: the score is the sum of
     /// `g / (1 + |g|)` over the pairs, where `g` is by how much the score with the first exceeds that with the
     /// second, and nothing where it does; so that 0, the best, is that of a point that is on the right side of all
-    /// pairs. Every point is compared; examples that are points of the collection are left out of the hits.
+    /// pairs (a gap below 1.2e-7 counts as none, and costs as much). Every point is compared; examples that are points of the collection are left out of the hits.
     pub fn context<P: Into<Example>, N: Into<Example>>(
         vector: impl Into<String>,
         pairs: impl IntoIterator<Item = (P, N)>,

@@ -271,12 +271,14 @@ impl Search<'_> {
             Some(_) => lists::near(self.query.limit),
             None => self.query.limit,
         };
-        match self.query.effort {
-            Effort::Exact => None,
-            Effort::Ef(ef) => Some(ef.max(limit)),
-            Effort::Recall(recall) if self.query.is_apart => Some(APART * index.ef(recall, limit)),
-            Effort::Recall(recall) => Some(index.ef(recall, limit)),
-        }
+        let ef = match self.query.effort {
+            Effort::Exact => return None,
+            Effort::Ef(ef) => ef.max(limit),
+            Effort::Recall(recall) if self.query.is_apart => APART * index.ef(recall, limit),
+            Effort::Recall(recall) => index.ef(recall, limit),
+        };
+        // As many as are compared have to be found.
+        Some(ef.max(self.query.oversampled.unwrap_or(0)))
     }
 
     /// How many times as many of all rows match as of those near to the query; not below 1.

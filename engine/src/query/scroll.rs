@@ -298,7 +298,7 @@ impl Walk {
         // One more tells whether there are more.
         let mut found = match &mut self.way {
             Way::Values(ordered) => {
-                ordered.limit = limit + 1;
+                ordered.limit = limit.saturating_add(1);
                 ordered.after = after.and_then(|after| {
                     let value = &after.value.as_ref()?.value;
                     Some((ordered.strings.key(value)?.into_owned(), after.id.clone()))
@@ -311,7 +311,13 @@ impl Walk {
             }
             Way::Written(filter) | Way::Ids(filter) => {
                 let after = after.map(|cursor| &cursor.id);
-                by_id(view, filter.as_ref(), after, limit + 1, cancel)?
+                by_id(
+                    view,
+                    filter.as_ref(),
+                    after,
+                    limit.saturating_add(1),
+                    cancel,
+                )?
             }
         };
         self.is_over = found.len() <= limit;

@@ -101,6 +101,7 @@ pub(super) fn hits(
         _ => None,
     };
     let hit = |(place, found): (usize, Found)| {
+        cancel.check()?;
         let part = &parts[found.part];
         let place_of_hit = found.place();
         let Vectors {
@@ -109,10 +110,7 @@ pub(super) fn hits(
             sparse_vectors,
         } = query.shows.vectors(part, view.shape(), found.row)?;
         let snippets = match &mut highlighter {
-            Some(highlighter) => {
-                cancel.check()?;
-                highlighter.snippets(&payloads[found.part].get(found.row)?)?
-            }
+            Some(highlighter) => highlighter.snippets(&payloads[found.part].get(found.row)?)?,
             None => Vec::new(),
         };
         Ok(Hit {
@@ -194,7 +192,7 @@ impl Search<'_> {
         if let Some(least) = node.score_threshold {
             found.truncate(found.partition_point(|found| found.score >= least));
         }
-        let wanted = node.limit + node.offset;
+        let wanted = node.limit.saturating_add(node.offset);
         if let Some(diversity) = &node.diversity {
             found = self.diverse(&found, *diversity, wanted)?;
         }

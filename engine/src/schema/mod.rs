@@ -255,7 +255,8 @@ impl Schema {
         self
     }
 
-    /// Declares the payload field `name`, or declares it anew.
+    /// Declares the payload field `name`, or declares it anew. The name is a key, or the keys from the outermost inwards
+    /// joined by dots, `author.name`, as in [`field`](crate::field()).
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, field: Field) -> Self {
         self.fields.insert(name.into(), field);
@@ -265,8 +266,7 @@ impl Schema {
     /// Has the strings of the payload field `name` searched as text, or in another way. A value is a
     /// string or an array of strings; others are refused on writing, but for null.
     ///
-    /// The name is a key, or the keys from the outermost inwards joined by dots, `author.name`, as in
-    /// [`field`](crate::field()).
+    /// The name is as in [`field`](Self::field).
     ///
     /// ```
     /// use amphora::{Field, Schema, Text};

@@ -1,4 +1,4 @@
-//! The only door to files: one directory, flat, through ten calls.
+//! The only door to files: one directory, flat, through eleven calls.
 //!
 //! [`DiskVfs`] is a directory of the operating system. [`MemoryVfs`] is its twin in memory, which
 //! can record every call and build the images that a power loss may leave. Names come from the

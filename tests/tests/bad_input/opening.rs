@@ -1,7 +1,9 @@
 //! Places that cannot be opened, and options that are out of bounds: left as they were.
 
 use super::{content, good, options, schema};
-use amphora::{Database, Error, ErrorKind, Limits, Options, PoolOptions};
+use amphora::{
+    Database, Error, ErrorKind, Example, Limits, Options, OrderBy, PoolOptions, Query, Scroll,
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -250,8 +252,21 @@ fn options_out_of_bounds() {
     let db = open(&path, boundless).unwrap();
     let docs = db.create_collection("docs", schema()).wait().unwrap();
     docs.upsert([good(1)]).wait().unwrap();
-    let query = amphora::Query::nearest("cosine", [1.0; 3]).limit(usize::MAX);
+    let query = Query::nearest("cosine", [1.0; 3]).limit(usize::MAX);
     assert_eq!(docs.search(query).wait().unwrap().len(), 1);
+    docs.upsert([good(2)]).wait().unwrap();
+    let like = Query::nearest("cosine", Example::point(1)).limit(usize::MAX);
+    assert_eq!(docs.search(like).wait().unwrap().len(), 1);
+    let scroll = Scroll::new().limit(usize::MAX);
+    let years = OrderBy::ascending("year");
+    for scroll in [
+        scroll.clone(),
+        scroll.clone().order_by_id(),
+        scroll.order_by(years),
+    ] {
+        let page = docs.scroll_page(scroll).wait().unwrap();
+        assert_eq!((page.points.len(), page.next), (2, None));
+    }
     db.close().wait().unwrap();
 }
 

@@ -1,7 +1,9 @@
 //! Queries, filters and ids that are refused.
 
 use super::{Case, check, nested, refusal};
-use amphora::{Database, ErrorKind, Filter, Point, Query, Schema, field, vfs::MemoryVfs};
+use amphora::{
+    Database, ErrorKind, Filter, Fusion, GroupBy, Point, Query, Schema, field, vfs::MemoryVfs,
+};
 use serde_json::json;
 use std::{env, process::Command};
 
@@ -187,6 +189,25 @@ fn filters() {
             name: "nested too deep for a search",
             refused: |_, docs| refusal(|| docs.search(query().filter(deep()))),
             says: &["more than 16 conditions"],
+        },
+        Case {
+            name: "nested too deep for groups",
+            refused: |_, docs| {
+                let by = GroupBy::new("year");
+                refusal(|| docs.search_groups(query().filter(deep()), by.clone()))
+            },
+            says: &["more than 16 conditions"],
+        },
+        Case {
+            name: "prefetches too deep for groups",
+            refused: |_, docs| {
+                let deep = || {
+                    let within = |inner, _| Query::fuse(Fusion::rrf()).prefetch(inner);
+                    (0..100_000).fold(query(), within)
+                };
+                refusal(|| docs.search_groups(deep(), GroupBy::new("year")))
+            },
+            says: &["nested deeper than"],
         },
         Case {
             name: "nested too deep for a count",

@@ -5,12 +5,19 @@ mod random;
 mod schema;
 
 use amphora::{
-    Batch, Collection, Database, Edit, ErrorKind, Metric, Point, PointId, Schema, Selection,
-    Vector, field, vfs::MemoryVfs,
+    Batch, Collection, Database, Edit, ErrorKind, Metric, Outcome, Point, PointId, Schema,
+    Selection, Vector, field, vfs::MemoryVfs,
 };
 use amphora_tests::opening::{self, Memory};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
 
 fn shape() -> Schema {
     Schema::new()
@@ -126,6 +133,29 @@ fn a_filter_selects_in_steps_and_each_point_once() {
     );
     db.optimize().wait().unwrap();
     assert_eq!(docs.count().wait().unwrap(), 500);
+}
+
+/// Polled late, so that a step ended before the deadline was looked at.
+#[test]
+fn an_edit_by_a_filter_that_ran_out_of_time_says_that_it_had_begun() {
+    const TIME: Duration = Duration::from_millis(300);
+    let (_, _, docs) = new();
+    docs.upsert((0..5_000).map(|id| point(id, id as f32)))
+        .wait()
+        .unwrap();
+    let begun = Instant::now();
+    let mut edit = docs.delete_matching(field("x").at_least(0)).timeout(TIME);
+    while docs.count().wait().unwrap() == 5_000 {
+        let polled = pollster::block_on(poll_fn(|context| {
+            Poll::Ready(Pin::new(&mut edit).poll(context))
+        }));
+        assert!(polled.is_pending() && begun.elapsed() < TIME);
+    }
+    thread::sleep(TIME);
+    let error = pollster::block_on(edit).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout(Outcome::Unknown));
+    let left = docs.count().wait().unwrap();
+    assert!(0 < left && left < 5_000, "{left}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! A schema that changes under points in memory, in segments, and in the queue.
 
 use super::{new, point};
-use amphora::{ErrorKind, Field, Metric, Point, Query, Vector};
+use amphora::{ErrorKind, Field, Metric, Point, Query, Vector, field};
 use amphora_tests::opening::{self, Memory};
 use futures::{executor::block_on, future::join};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn vectors_come_and_go_and_never_come_back_with_what_they_held() {
@@ -80,6 +80,35 @@ fn fields_are_checked_from_their_declaration_on() {
     docs.upsert([with(3, json!("new"))]).wait().unwrap();
     let error = docs.drop_field("year").wait().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}
+
+#[test]
+fn fields_within_objects_are_checked_like_those_at_the_top() {
+    let (_, _, docs) = new();
+    docs.add_field("author.born", Field::Integer)
+        .wait()
+        .unwrap();
+    let with = |author: Value| Point::new(1).payload(json!({ "author": author }));
+    for wrong in [
+        json!({ "born": "long ago" }),
+        json!({ "born": [1817, "or so"] }),
+        json!([{ "born": 1817 }, { "born": false }]),
+    ] {
+        let error = docs.upsert([with(wrong)]).wait().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains("\"author.born\""), "{error}");
+    }
+    let error = docs.upsert([Point::new(1).payload(json!({ "author.born": "then" }))]);
+    assert_eq!(error.wait().unwrap_err().kind(), ErrorKind::InvalidInput);
+    for right in [
+        json!("an author by name"),
+        json!({ "name": "Thoreau" }),
+        json!([{ "born": 1817 }, { "born": null }, { "born": [1803, 1850] }]),
+    ] {
+        docs.upsert([with(right)]).wait().unwrap();
+    }
+    let born = field("author.born").at_most(1810);
+    assert_eq!(docs.count_matching(born).wait().unwrap(), 1);
 }
 
 /// A write that was checked against the schema before it changed is made one of the new schema,

@@ -2,8 +2,8 @@
 
 use super::{DIMENSIONS, Subject, VECTORS, filters, number, ranked};
 use amphora::{
-    Collection, DistanceMatrix, ErrorKind, Fusion, Group, GroupBy, Metric, Mmr, OrderBy, Point,
-    Query, Schema, Vector,
+    Collection, Database, DistanceMatrix, ErrorKind, Field, Fusion, Group, GroupBy, Metric, Mmr,
+    OrderBy, Point, Query, Schema, Vector, field, vfs::MemoryVfs,
 };
 use amphora_tests::nearest;
 use serde_json::{Value, json};
@@ -96,6 +96,57 @@ fn groups_are_those_of_all_hits_together() {
     });
 }
 
+/// What is asked for on the way to full groups is no one's mistake.
+#[test]
+fn groups_are_refused_by_what_was_asked_alone() {
+    let db = Database::builder_on(MemoryVfs::new()).open().wait();
+    let db = db.expect("it opens");
+    let schema = Schema::new()
+        .vector("v", Vector::new(2, Metric::Euclidean))
+        .field("key", Field::Keyword);
+    let docs = db.create_collection("docs", schema).wait().expect("new");
+    let point = |id: u64| {
+        let key = match id % 500 {
+            0 => json!("k".repeat(70_000)),
+            1 => json!("another"),
+            _ => json!("the same"),
+        };
+        Point::new(id).vector("v", [1.0, id as f32]).payload(
+            json!({ "key": key, "number": if id.is_multiple_of(2) { json!(7) } else { json!(7.0) } }),
+        )
+    };
+    docs.upsert((0..2_000).map(point)).wait().expect("written");
+    db.optimize().wait().expect("indexed");
+    let by = || GroupBy::new("key");
+    let nearest = || Query::nearest("v", [1.0, 0.0]);
+    let many = (0..1_020)
+        .map(|id| field("key").eq(id))
+        .chain([!field("key").eq(-1)]);
+    for query in [
+        nearest().oversampling(9.0),
+        nearest().filter(many.reduce(|all, one| all | one).expect("some")),
+        Query::fuse(Fusion::rrf()).prefetch(nearest().mmr(Mmr::new(0.5).candidates(100))),
+        Query::fuse(Fusion::rrf()).prefetch(nearest().offset(10)),
+    ] {
+        let groups = search(&docs, query.limit(4), by());
+        assert!(!groups.is_empty() && groups.len() <= 4);
+    }
+    let numbers = GroupBy::new("number").lookup("docs");
+    for group in search(&docs, nearest().offset(0), numbers) {
+        assert_eq!(group.key, json!(7));
+        assert_eq!(group.lookup.map(|it| number(&it.id)), Some(7));
+    }
+    let groups = search(&docs, nearest().exact().limit(3), by());
+    let sizes: Vec<usize> = groups.iter().map(|group| group.hits.len()).collect();
+    // Of long strings there are the hits that were found anyway.
+    assert!(groups.len() == 3 && sizes.iter().all(|size| (1..=3).contains(size)));
+    assert_eq!(
+        sizes.iter().filter(|size| **size == 3).count(),
+        2,
+        "{sizes:?}"
+    );
+}
+
 #[test]
 fn keys_are_looked_up_elsewhere() {
     Subject::everywhere(|subject| {
@@ -135,10 +186,8 @@ fn keys_are_looked_up_elsewhere() {
         };
         let wrong = ErrorKind::InvalidInput;
         let any = || Query::random(1);
-        if !subject.points.is_empty() {
-            let by = GroupBy::new("third").lookup("nowhere");
-            refused(any(), by, ErrorKind::NotFound, "nowhere");
-        }
+        let by = GroupBy::new("third").lookup("nowhere");
+        refused(any(), by, ErrorKind::NotFound, "nowhere");
         refused(any(), GroupBy::new(""), wrong, "empty");
         refused(any(), GroupBy::new("n").size(0), wrong, "of 0 hits each");
         refused(any().limit(0), GroupBy::new("n"), wrong, "0 groups");

@@ -105,7 +105,7 @@ pub(super) fn judged(
         metric: spec.metric,
         rule,
         filter: within.filter,
-        limit: wanted + left_out.len(),
+        limit: wanted.saturating_add(left_out.len()),
         effort: within.effort.unwrap_or_default(),
     })
 }

@@ -102,10 +102,10 @@ impl Terms<'_> {
             Filter::HasVector(name) => Conditions::Vector(self.vector(name)?),
             Filter::Field(path, condition) => {
                 check_name("field", path)?;
-                let test = self.test(path, condition, nested);
                 let of_field = |error: Error| error.context(format_args!("field {}", quoted(path)));
                 // Arrays are gone through whether or not it is said.
                 let path = path.replace("[]", "");
+                let test = self.test(&path, condition, nested);
                 Conditions::Field(path.into(), Arc::new(test.map_err(of_field)?))
             }
         })

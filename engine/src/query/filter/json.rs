@@ -130,23 +130,6 @@ struct Ring {
     points: Vec<GeoPoint>,
 }
 
-/// As for Qdrant: `must`, `should`, `must_not` and `min_should` around conditions, which are objects with `key`
-/// and one of `match`, `range`, `values_count`, `geo_bounding_box`, `geo_radius`, `geo_polygon`; or with `is_null`,
-/// `is_empty`, `has_id`, `has_vector`, `nested`. A `match` has one of `value`, `any`, `except`, `text`, `text_any`,
-/// `phrase`, and, which Qdrant has not, `prefix` and `contains`. A condition by itself is a filter, too.
-///
-/// ```
-/// use amphora::{Filter, field};
-/// use serde_json::json;
-///
-/// let filter = field("year").at_least(1850) & !field("tags").any_of(["draft", "old"]);
-/// let json = json!({ "must": [
-///     { "key": "year", "range": { "gte": 1850 } },
-///     { "must_not": [{ "key": "tags", "match": { "any": ["draft", "old"] } }] },
-/// ] });
-/// assert_eq!(serde_json::to_value(&filter).unwrap(), json);
-/// assert_eq!(serde_json::from_value::<Filter>(json).unwrap(), filter);
-/// ```
 impl Serialize for Filter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Raw::from(self).serialize(serializer)

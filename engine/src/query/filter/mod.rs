@@ -46,6 +46,26 @@ use std::{
 ///     & (field("work").eq("Walden") | field("work").eq("Moby Dick"))
 ///     & !field("draft").eq(true);
 /// ```
+///
+/// # As JSON
+///
+/// As for Qdrant: `must`, `should`, `must_not` and `min_should` around conditions, which are objects with `key`
+/// and one of `match`, `range`, `values_count`, `geo_bounding_box`, `geo_radius`, `geo_polygon`; or with `is_null`,
+/// `is_empty`, `has_id`, `has_vector`, `nested`. A `match` has one of `value`, `any`, `except`, `text`, `text_any`,
+/// `phrase`, and, which Qdrant has not, `prefix` and `contains`. A condition by itself is a filter, too.
+///
+/// ```
+/// use amphora::{Filter, field};
+/// use serde_json::json;
+///
+/// let filter = field("year").at_least(1850) & !field("tags").any_of(["draft", "old"]);
+/// let json = json!({ "must": [
+///     { "key": "year", "range": { "gte": 1850 } },
+///     { "must_not": [{ "key": "tags", "match": { "any": ["draft", "old"] } }] },
+/// ] });
+/// assert_eq!(serde_json::to_value(&filter).unwrap(), json);
+/// assert_eq!(serde_json::from_value::<Filter>(json).unwrap(), filter);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Filter {

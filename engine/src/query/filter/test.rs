@@ -3,6 +3,7 @@
 use super::{Conditions, Wording, conditions::Element};
 use crate::{
     analysis::Analyzer,
+    cancel::Cancel,
     datetime::micros,
     error::Result,
     fields::{Column, Found, Key, each_value, some_value},
@@ -139,8 +140,12 @@ impl Test {
     }
 
     /// What a column says of it; nothing where only payloads can tell.
-    pub(in crate::query) fn by<'a>(&self, column: &Column<'a>) -> Option<Found<'a>> {
-        match self {
+    pub(in crate::query) fn by<'a>(
+        &self,
+        column: &Column<'a>,
+        cancel: &Cancel,
+    ) -> Result<Option<Found<'a>>> {
+        Ok(match self {
             Self::Equals(value) => column.equal(value).map(Found::Stretch),
             Self::AnyOf(values) => column.any_of(&values.all).map(Found::Rows),
             Self::Except(values) => column.except(&values.all).map(Found::Rows),
@@ -148,15 +153,15 @@ impl Test {
             Self::Times(low, high) => column.times(low, high),
             Self::Prefix(prefix) => column.prefix(prefix).map(Found::Stretch),
             Self::Contains(finder) => {
-                let rows = column.texts_where(|text| finder.find(text).is_some());
+                let rows = column.texts_where(|text| finder.find(text).is_some(), cancel)?;
                 rows.map(Found::Rows)
             }
-            Self::Area(area) => column.places_in(area).map(Found::Rows),
+            Self::Area(area) => column.places_in(area, cancel)?.map(Found::Rows),
             Self::Null => column.null().map(Found::Rows),
             Self::Empty => column.empty().map(Found::Rows),
             Self::Count(low, high) => column.counted((*low, *high)).map(Found::Rows),
             Self::Words(_) | Self::Nested(_) => None,
-        }
+        })
     }
 }
 

@@ -122,6 +122,7 @@ fn conditions_by_table() {
         (field("at").within("1854-08-09".."1854-08-10"), true),
         (field("work").at_least("1854-08-09"), false),
         (field("body").has_words("Winter WOOD"), true),
+        (field("body[]").has_words("Winter WOOD"), true),
         (field("body").has_words("pond woods"), true),
         (field("body").has_words("pond lake"), false),
         (field("body").has_any_word("lake pond"), true),

@@ -185,6 +185,16 @@ fn what_stands_for_another_is_read_by_table() {
 }
 
 #[test]
+fn what_is_null_is_as_if_it_were_missing() {
+    let bare: Query = serde_json::from_value(json!({ "random": { "seed": 1 } })).unwrap();
+    for key in &super::KEYS[super::KINDS..] {
+        let json = json!({ "random": { "seed": 1 }, *key: null });
+        let read = serde_json::from_value::<Query>(json);
+        assert_eq!(read.unwrap_or_else(|error| panic!("{key}: {error}")), bare);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named() {
     for (json, told) in [
         (

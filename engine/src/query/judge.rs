@@ -322,3 +322,17 @@ fn scored(
     }
     Ok(best.into_found())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_of_the_largest_similarities_are_finite() {
+        let some = |count| vec![Sample::new(vec![1.0], Metric::Dot); count];
+        for (positive, negative, expected) in [(3, 0, f32::MAX), (3, 3, 0.0), (0, 3, f32::MIN)] {
+            let rule = Rule::Sum(some(positive), some(negative));
+            assert_eq!(rule.score(|_| f32::MAX), expected);
+        }
+    }
+}

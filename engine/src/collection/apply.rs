@@ -41,7 +41,8 @@ impl Collection {
     /// asking again.
     ///
     /// # Errors
-    /// As [`upsert`](Self::upsert), but that after `Cancelled`, with a filter, some steps may have been made; also `InvalidInput` when the filter cannot be evaluated, or
+    /// As [`upsert`](Self::upsert), but that after `Cancelled`, with a filter, some steps may have been made; also
+    /// `InvalidInput` when the filter cannot be evaluated, or
     /// what becomes of a point exceeds a [limit](crate::Limits).
     ///
     /// # Cancel safety
@@ -223,16 +224,14 @@ impl Store {
             if batch.0.is_empty() {
                 return Err(Error::invalid("a batch has no edits"));
             }
-            let (mut edits, mut durability) = (Vec::with_capacity(batch.0.len()), None);
+            let durability = batch.0.iter().map(|(collection, _)| collection.durability);
+            let durability = durability.reduce(Durability::or_stricter);
+            let mut edits = Vec::with_capacity(batch.0.len());
             for (collection, edit) in batch.0 {
                 if !Arc::ptr_eq(&collection.store, &store) {
                     let what = "a batch has a collection of another database";
                     return Err(Error::invalid(what));
                 }
-                durability = Some(match durability {
-                    Some(other) => collection.durability.or_stricter(other),
-                    None => collection.durability,
-                });
                 edits.push((collection.state, edit.0));
             }
             let durability = durability.unwrap_or(store.options.durability);

@@ -110,8 +110,6 @@ struct Terms<'a, 'b> {
     limits: &'b Limits,
     /// How many prefetches there may be yet.
     prefetches: usize,
-    /// Whether the limit of the query at the top is derived, too.
-    is_derived: bool,
 }
 
 impl Query {
@@ -128,7 +126,7 @@ impl Query {
 
     /// Checks what may be nested deeper than a stack allows, so that the query can be cloned.
     pub(crate) fn check_depth(&self, scope: &mut Scope<'_>) -> Result<()> {
-        let terms = Terms::new(scope, false);
+        let terms = Terms::new(scope);
         let (mut level, mut next, mut depth) = (vec![self], Vec::new(), 0);
         while !level.is_empty() {
             check_depth(depth)?;
@@ -157,7 +155,7 @@ impl Query {
 
     fn checked_with(mut self, scope: &mut Scope<'_>, is_derived: bool) -> Result<Checked> {
         let shape = scope.shape();
-        let mut terms = Terms::new(scope, is_derived);
+        let mut terms = Terms::new(scope);
         let above = Above {
             depth: 0,
             filter: None,
@@ -218,21 +216,20 @@ impl Node {
 }
 
 impl<'a, 'b> Terms<'a, 'b> {
-    fn new(scope: &'a mut Scope<'b>, is_derived: bool) -> Self {
+    fn new(scope: &'a mut Scope<'b>) -> Self {
         let (shape, limits) = (scope.shape(), scope.limits);
         Self {
             scope,
             shape,
             limits,
             prefetches: limits.prefetches,
-            is_derived,
         }
     }
 
     fn node(&mut self, query: &mut Query, above: Above) -> Result<Node> {
         let limits = self.limits;
         let is_derived = match above.depth {
-            0 => self.is_derived,
+            0 => above.is_derived,
             _ => query.limit.is_none(),
         };
         let mut limit = query.limit.unwrap_or(above.limit);
